@@ -1,0 +1,277 @@
+"""The command `bench`: the only importer of algorithms/ and suites/."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from algorithms import ALGORITHMS
+from bench import leaderboard, report
+from bench.conformance import check
+from bench.errors import UserError, unknown
+from bench.executors.local import execute_all
+from bench.plan import Request, Run, parse_seeds, plan
+from bench.progress import Display
+from bench.protocol import PROTOCOLS, Protocol
+from bench.registry import Entry, find_algorithm
+from bench.runner import Report, execute, is_finished, resolve_device
+from bench.task import Suite
+from suites import SUITES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code: 0 done, 1 something failed, 2 the command cannot be carried out."""
+    try:
+        options = _parser().parse_args(arguments)
+        return options.command(options)
+    except UserError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `bench ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}. See: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_list(commands)
+    _add_run(commands)
+    _add_check(commands)
+    _add_report(commands)
+    _add_leaderboard(commands)
+    return parser
+
+
+def _add_list(commands: Any) -> None:
+    parser = commands.add_parser("list", help="what there is: algorithms, suites, tasks SUITE")
+    parser.add_argument("what", choices=["algorithms", "suites", "tasks"])
+    parser.add_argument("suite", nargs="?", metavar="SUITE")
+    parser.set_defaults(command=_list)
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser("run", help="train and evaluate algorithms on the tasks of a suite")
+    add = parser.add_argument
+    add("suite", metavar="SUITE")
+    add("algorithms", nargs="*", metavar="ALGORITHM", help="names; default: all")
+    add("--algorithm", action="append", default=[], metavar="FILE.py:CLASS", help="an algorithm of your own")
+    add("--tasks", metavar="GLOBS", help="tasks to run, such as 'two-*,gamble'; default: all")
+    add("--seeds", default="0-4", metavar="SEEDS", help="such as 0-9 or 0,3; trained together; default: 0-4")
+    add("--steps", type=_positive, metavar="N", help="gradient updates; default: the suite's")
+    add("--evaluations", type=_positive, metavar="N", help="evenly spaced; default: the suite's")
+    add("--episodes", type=_positive, metavar="N", help="per seed and evaluation; default: the suite's")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="[ALGORITHM.]OPTION=VALUE",
+        help="an option of an algorithm",
+    )
+    add(
+        "--inference",
+        action="append",
+        default=[],
+        metavar="ALGORITHM.OPTION=V,V",
+        help="test-time settings to evaluate besides the default, such as sorl.steps=1,2,4",
+    )
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
+    add("--jobs", type=_positive, metavar="N", help="runs at once; default: one per core, or one on a GPU")
+    _add_results(parser)
+    parser.set_defaults(command=_run)
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser("check", help="conformance tests on an algorithm of your own")
+    parser.add_argument("algorithm", metavar="FILE.py:CLASS")
+    parser.set_defaults(command=_check)
+
+
+def _add_report(commands: Any) -> None:
+    parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
+    parser.add_argument("suite", metavar="SUITE")
+    parser.add_argument("--format", choices=["md", "csv", "latex"], default="md")
+    parser.add_argument(
+        "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
+    )
+    _add_protocol(parser)
+    _add_results(parser)
+    parser.set_defaults(command=_report)
+
+
+def _add_leaderboard(commands: Any) -> None:
+    parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
+    _add_protocol(parser)
+    _add_results(parser)
+    parser.set_defaults(command=_leaderboard)
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}"
+    )
+    parser.add_argument(
+        "--replicates", type=_positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _list(options: argparse.Namespace) -> int:
+    if options.what == "tasks":
+        if options.suite is None:
+            raise UserError(f"list tasks needs a suite: {', '.join(SUITES)}")
+        suite = _suite(options.suite)
+        rows = {name: task.summary for name, task in suite.tasks.items()}
+    elif options.what == "suites":
+        rows = {name: suite.summary for name, suite in SUITES.items()}
+    else:
+        rows = {name: _headline(sys.modules[algorithm.__module__]) for name, algorithm in ALGORITHMS.items()}
+    width = max(map(len, rows))
+    for name, summary in rows.items():
+        print(f"{name:{width}}  {summary}")
+    return 0
+
+
+def _headline(module: Any) -> str:
+    return (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def _run(options: argparse.Namespace) -> int:
+    suite = _suite(options.suite)
+    request = Request(
+        tasks=options.tasks,
+        seeds=parse_seeds(options.seeds),
+        steps=options.steps,
+        evaluations=options.evaluations,
+        episodes=options.episodes,
+        overrides=options.set,
+        inferences=options.inference,
+    )
+    device = resolve_device(options.device)
+    runs = plan(suite, _entries(options), request)
+    _check_writable(options.results)
+    console = Console(stderr=True)
+    waiting = [run for run in runs if not is_finished(run, options.results)]
+    _say_finished(console, runs, waiting, options.results)
+    start = time.monotonic()
+    jobs = min(
+        options.jobs or (1 if device.startswith("cuda") else os.cpu_count() or 1), max(1, len(waiting))
+    )
+    with Display(len(waiting), console) as display:
+        execute_all(waiting, partial(_work, options.results, device), jobs, display)
+    for title, error in display.errors.items():
+        console.print(f"{title}: {error}", markup=False, highlight=False)
+    done = len(waiting) - len(display.errors)
+    print(
+        f"{done} of {len(waiting)} runs finished in {time.monotonic() - start:.0f} s; records in {options.results}"
+    )
+    print(f"Next: bench report {suite.name}    bench leaderboard")
+    return 1 if display.errors else 0
+
+
+def _entries(options: argparse.Namespace) -> list[Entry]:
+    sources = [*options.algorithms, *options.algorithm]
+    entries = [find_algorithm(source, ALGORITHMS) for source in sources or ALGORITHMS]
+    return list({entry.name: entry for entry in entries}.values())
+
+
+def _say_finished(console: Console, runs: Sequence[Run], waiting: Sequence[Run], results: Path) -> None:
+    skipped = [run.title for run in runs if run not in waiting]
+    if skipped:
+        shown = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+        console.print(
+            f"{len(skipped)} of {len(runs)} runs are finished already in {results} and are skipped: {shown}",
+            markup=False,
+            highlight=False,
+        )
+
+
+def _work(results: Path, device: str, run: Run, progress: Report) -> Mapping[str, Any]:
+    """Carry out one run, in whatever process: looks task and algorithm up again by name."""
+    entry = find_algorithm(run.source, ALGORITHMS)
+    if entry.code != run.code:
+        raise UserError(f"{run.source} has changed since the command was given; give it again")
+    return execute(run, SUITES[run.suite].tasks[run.task], entry.algorithm, results, device, progress)
+
+
+def _check(options: argparse.Namespace) -> int:
+    entry = find_algorithm(options.algorithm, ALGORITHMS)
+    failures = 0
+    for result in check(entry.algorithm):
+        print(f"{'ok  ' if result.passed else 'FAIL'}  {result.name}")
+        if not result.passed:
+            failures += 1
+            print(f"      {result.message}")
+    print(f"{entry.name}: " + (f"{failures} checks failed" if failures else "all checks passed"))
+    return 1 if failures else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    _suite(options.suite)
+    protocol = _protocol(options.protocol)
+    print(
+        report.render(
+            options.results, options.suite, options.format, protocol, options.inference, options.replicates
+        )
+    )
+    return 0
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    path = leaderboard.write_leaderboard(options.results, _protocol(options.protocol), options.replicates)
+    print(f"wrote {path}")
+    return 0
+
+
+def _suite(name: str) -> Suite:
+    if name not in SUITES:
+        raise unknown("suite", name, SUITES)
+    return SUITES[name]
+
+
+def _protocol(name: str) -> Protocol:
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def _check_writable(results: Path) -> None:
+    """Raise UserError now rather than after an hour of training."""
+    probe = results / "runs" / f".probe-{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {results} ({error.strerror}); choose another folder with --results"
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

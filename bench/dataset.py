@@ -1,0 +1,177 @@
+"""Transitions of one data set, as tensors on one device.
+
+`terminal` means that the world ended there: no reward can follow. A `timeout` only means that the
+recording stopped: the value of `next_obs` still counts. Bootstrapping looks at `terminal` alone.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One recorded trajectory of T steps.
+
+    obs (T + 1, D), action (T, A) in [-1, 1], reward (T,); `terminal` says whether the last
+    state ended the world (True) or the recording only stopped there (False).
+    """
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    terminal: bool
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """N transitions, in the order in which they were recorded.
+
+    obs, next_obs (N, D); action, next_action (N, A) in [-1, 1]; reward, terminal, timeout (N,);
+    everything float32, the flags 0 or 1. `next_action` is the recorded action of the next row;
+    where an episode ends there is none, and the row's own action stands in: behind a terminal it
+    is never used, behind a timeout it is the nearest action that was recorded.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    next_obs: Tensor
+    next_action: Tensor
+    terminal: Tensor
+    timeout: Tensor
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def obs_dim(self) -> int:
+        return self.obs.shape[1]
+
+    @property
+    def action_dim(self) -> int:
+        return self.action.shape[1]
+
+    @staticmethod
+    def from_episodes(episodes: Iterable[Episode]) -> "Dataset":
+        """Concatenate episodes; no transition crosses the end of an episode.
+
+        Raises UserError, naming the episode, where shapes disagree, a number is not finite or an
+        action lies outside [-1, 1].
+        """
+        columns: dict[str, list[np.ndarray]] = {field.name: [] for field in fields(Dataset)}
+        for number, episode in enumerate(episodes):
+            _check(number, episode)
+            last = np.zeros(len(episode.reward), np.float32)
+            last[-1] = 1
+            columns["obs"].append(episode.obs[:-1])
+            columns["next_obs"].append(episode.obs[1:])
+            columns["action"].append(episode.action)
+            columns["next_action"].append(np.concatenate([episode.action[1:], episode.action[-1:]]))
+            columns["reward"].append(episode.reward)
+            columns["terminal"].append(last * episode.terminal)
+            columns["timeout"].append(last * (not episode.terminal))
+        if not columns["obs"]:
+            raise UserError("a data set needs at least one episode; none was given")
+        arrays = {name: np.concatenate(parts).astype(np.float32) for name, parts in columns.items()}
+        return Dataset(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same transitions on another device."""
+        return Dataset(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    def obs_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (plus 1e-3, as in TD3+BC) of `obs`, each (D,)."""
+        return self.obs.mean(0), self.obs.std(0, correction=0) + 1e-3
+
+    def normalized(self, mean: Tensor, std: Tensor) -> "Dataset":
+        """Observations shifted and scaled; the rest unchanged."""
+        return replace(self, obs=(self.obs - mean) / std, next_obs=(self.next_obs - mean) / std)
+
+    def sha256(self) -> str:
+        """Hash of the content: field names, shapes and numbers."""
+        digest = hashlib.sha256()
+        for field in fields(self):
+            tensor = getattr(self, field.name).cpu().contiguous()
+            digest.update(f"{field.name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _check(number: int, episode: Episode) -> None:
+    steps = len(episode.reward)
+    where = f"episode {number}"
+    if steps == 0:
+        raise UserError(f"{where} has no steps; an episode needs at least one")
+    if len(episode.obs) != steps + 1 or len(episode.action) != steps:
+        raise UserError(
+            f"{where} has {len(episode.obs)} observations, {len(episode.action)} actions and "
+            f"{steps} rewards; T steps have T + 1 observations, T actions and T rewards"
+        )
+    for name in ("obs", "action", "reward"):
+        if not np.isfinite(getattr(episode, name)).all():
+            raise UserError(f"{where} has a {name} that is not finite; repair or drop the episode")
+    worst = np.abs(episode.action).max()
+    if worst > 1 + 1e-5:
+        raise UserError(f"{where} has an action of {worst:.4g}; scale actions to [-1, 1]")
+
+
+def cache_dir() -> Path:
+    """Where generated data lives: $BENCH_CACHE, or `offline-bench` in the user's cache folder."""
+    if chosen := os.environ.get("BENCH_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "offline-bench"
+
+
+def cached(name: str, make: Callable[[], Dataset]) -> Dataset:
+    """The data set called `name`, made on first use and kept in `cache_dir()`.
+
+    The file carries the sha256 of its content. A damaged file is made again; the file appears
+    under its name only when it is complete, so that several processes may ask at once.
+    """
+    path = cache_dir() / f"{name}.npz"
+    if path.exists():
+        dataset = _read(path)
+        if dataset is not None:
+            return dataset
+    dataset = make()
+    _write(path, dataset)
+    return dataset
+
+
+def _read(path: Path) -> Dataset | None:
+    """The stored data set; None where the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {f.name: torch.from_numpy(stored[f.name]) for f in fields(Dataset)}
+            expected = json.loads(str(stored["meta"]))["sha256"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    dataset = Dataset(**arrays)
+    return dataset if dataset.sha256() == expected else None
+
+
+def _write(path: Path, dataset: Dataset) -> None:
+    arrays = {field.name: getattr(dataset, field.name).numpy() for field in fields(Dataset)}
+    meta = json.dumps({"sha256": dataset.sha256()})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            np.savez(file, meta=np.array(meta), **arrays)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; set BENCH_CACHE to a folder that can be written"
+        )

@@ -1,0 +1,19 @@
+"""Mistakes of the user: said in one or two lines, with exit code 2, never with a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that the user gave cannot be used.
+
+    The message has three parts: what was given, what is allowed, what to do.
+    """
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a list of known names, with the nearest one."""
+    names = sorted(known)
+    near = get_close_matches(given, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return UserError(f"unknown {kind} {given!r}{hint} Known: {', '.join(names) or 'none'}")

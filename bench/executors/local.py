@@ -1,0 +1,111 @@
+"""Runs on this machine: one after the other, or several in processes of their own."""
+
+import multiprocessing
+import os
+import queue
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for
+from typing import Any
+
+import torch
+
+from bench.errors import UserError
+from bench.plan import Run
+from bench.runner import Progress, Report
+
+Work = Callable[
+    [Run, Report], Mapping[str, Any]
+]  # must be picklable: a function of a module, or a partial of one
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a run: `progress` while it works, then `summary`, or `error` (a sentence)."""
+
+    run: Run
+    progress: Progress | None = None
+    summary: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+Listener = Callable[[Event], None]
+
+
+def execute_all(runs: Sequence[Run], work: Work, jobs: int, listener: Listener) -> None:
+    """Work on all runs, `jobs` at a time; the listener hears of each. A run that fails stops no other."""
+    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
+    threads = max(1, (cores or 1) // jobs)
+    if jobs == 1:
+        torch.set_num_threads(threads)
+        for run in runs:
+            listener(_guarded(work, run, lambda progress, run=run: listener(Event(run, progress))))
+        return
+    context = multiprocessing.get_context("spawn")
+    messages: Any = context.Queue()
+    with ProcessPoolExecutor(jobs, context, _start_worker, (messages, threads)) as pool:
+        futures = {pool.submit(_work_in_process, work, run): run for run in runs}
+        try:
+            _listen(futures, messages, listener)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _listen(futures: Mapping[Future[Event], Run], messages: Any, listener: Listener) -> None:
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=0.1)
+        while True:
+            try:
+                listener(messages.get_nowait())
+            except queue.Empty:
+                break
+        for future in done:
+            try:
+                listener(future.result())
+            except BrokenProcessPool:
+                listener(
+                    Event(
+                        futures[future],
+                        error="its process was killed (out of memory?); run the command again",
+                    )
+                )
+
+
+def _guarded(work: Work, run: Run, report: Report) -> Event:
+    """The outcome of a run; a mistake of the user in one sentence, any other with its trace."""
+    try:
+        return Event(run, summary=work(run, report))
+    except UserError as error:
+        return Event(run, error=str(error))
+    except Exception:
+        return Event(run, error=traceback.format_exc().strip())
+
+
+_messages: Any = None
+
+
+def _start_worker(messages: Any, threads: int) -> None:
+    global _messages
+    _messages = messages
+    torch.set_num_threads(threads)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed must not go on writing records that a new parent also writes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _work_in_process(work: Work, run: Run) -> Event:
+    return _guarded(work, run, lambda progress: _messages.put(Event(run, progress)))

@@ -1,0 +1,316 @@
+"""Trains S seeds of one algorithm at once.
+
+The parameters of all seeds are stacked on a leading axis. A loss, written for one seed, is vmapped over
+it; the S losses are summed and one backward pass gives every seed its own gradient, because a seed's
+loss depends on its own parameters only. Adam is elementwise, so a stock Adam on the stacked tensors is S
+independent ones.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from bench.algorithm import Algorithm, Batch, Network
+from bench.errors import UserError
+from bench.streams import stream_seed
+
+Stack = dict[str, Tensor]  # the parameters of one network, (S, ...) each
+Loss = Callable[[Any, Any, Any], tuple[Tensor, dict[str, Tensor]]]
+
+
+class AuthorError(UserError):
+    """An algorithm breaks a rule of the interface; the message says where and what to do instead."""
+
+
+class Draws:
+    """Declared noise by name, as an author sees it: `noise.z`, `noise.steps`."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], choices: Mapping[str, Any]) -> None:
+        self.tensors, self.choices = tensors, choices
+
+    def __getattr__(self, name: str) -> Any:
+        for values in (self.tensors, self.choices):
+            if name in values:
+                return values[name]
+        declared = ", ".join((*self.tensors, *self.choices)) or "nothing"
+        raise AuthorError(f"noise.{name} is used but not declared; declared: {declared}")
+
+
+class Nets:
+    """The networks by name, as an author sees them: `nets.actor(obs)`, `nets.target_critic(obs, action)`."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self.modules = modules
+
+    def __getattr__(self, name: str) -> nn.Module:
+        if name in self.modules:
+            return self.modules[name]
+        raise AuthorError(f"nets.{name} does not exist; networks: {', '.join(self.modules)}")
+
+
+class Learner:
+    """The state of S seeds: parameters, targets, optimizers, and the number of updates done.
+
+    seeds: the seeds of the group; each initializes its own networks, on the CPU, so that they depend
+    neither on the device nor on the group. steps: planned updates, for learning-rate schedules.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        obs_dim: int,
+        action_dim: int,
+        seeds: Sequence[int],
+        steps: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.algorithm, self.seeds, self.steps = algorithm, tuple(seeds), steps
+        self.action_dim = action_dim
+        self.device = torch.device(device)
+        self.step = 0
+        self.metrics: dict[str, Tensor] = {}
+        copies = [initial_networks(algorithm, obs_dim, action_dim, seed) for seed in seeds]
+        self.networks: Mapping[str, Network] = copies[0]
+        self.params: dict[str, Stack] = {}  # trained and target networks
+        for name, network in self.networks.items():
+            stack = _stack([copy[name].module for copy in copies], self.device)
+            self.params[name] = {key: value.requires_grad_() for key, value in stack.items()}
+            if network.target_rate is not None:
+                self.params[f"target_{name}"] = {key: value.detach().clone() for key, value in stack.items()}
+        # The optimizers change parameters in place, so these views always show the current numbers.
+        self._constants = {n: {k: p.detach() for k, p in stack.items()} for n, stack in self.params.items()}
+        self._modules = {name: self._skeleton(name) for name in self.params}
+        self._slots = {name: _slots(module) for name, module in self._modules.items()}
+        self._nets = Nets(self._modules)
+        self._optimizers: dict[tuple[str, ...], torch.optim.Adam] = {}
+        self._pending: list[Callable[[], None]] | None = None
+
+    def update(self, batch: Batch, noise: Draws) -> None:
+        """One update of all seeds; batch and noise have a leading seed axis."""
+        metrics = self.algorithm.update(self, batch, noise)
+        self.metrics |= {name: value.detach() for name, value in metrics.items()}
+        self.step += 1
+
+    def minimize(
+        self, names: str | tuple[str, ...], loss: Loss, batch: Batch, noise: Draws
+    ) -> dict[str, Tensor]:
+        """One Adam step on the named network, or on several with one optimizer; all others are constants.
+
+        Returns the loss's metrics and its value as `<names>_loss`, (S,) each. Raises AuthorError where the
+        loss breaks a rule of the interface.
+        """
+        names = (names,) if isinstance(names, str) else names
+        self._check_names(names)
+        values, metrics = self._evaluate(names, loss, batch, noise)
+        leaves = [p for name in names for p in self.params[name].values()]
+        if not values.requires_grad:
+            raise AuthorError(
+                f"{_title(loss)} does not depend on the network {'+'.join(names)} that it trains"
+            )
+        grads = torch.autograd.grad(values.sum(), leaves, allow_unused=True, materialize_grads=True)
+        self._apply(lambda: self._descend(names, leaves, self._clipped(names, grads)))
+        return metrics | {f"{'+'.join(names)}_loss": values}
+
+    def update_target(self, name: str) -> None:
+        """Move `target_<name>` by its Polyak step towards the network."""
+        rate = self.networks[name].target_rate if name in self.networks else None
+        if rate is None:
+            raise AuthorError(f"update_target({name!r}): no network of this name has a target_rate")
+        targets = list(self.params[f"target_{name}"].values())
+        online = list(self._constants[name].values())
+        if self._pending is None:
+            torch._foreach_lerp_(targets, online, rate)
+        else:
+            # Inside `simultaneously`, targets follow the networks as they were: they go first.
+            self._pending.insert(0, lambda: torch._foreach_lerp_(targets, online, rate))
+
+    @contextmanager
+    def simultaneously(self) -> Iterator[None]:
+        """Every call inside sees the networks as they were at its start; all changes happen at its end.
+
+        Target networks follow the parameters from before the step. This is what a JAX agent does that
+        computes all gradients from one set of parameters.
+        """
+        self._pending = []
+        try:
+            yield
+            pending = self._pending
+        finally:
+            self._pending = None
+        for change in pending:
+            change()
+
+    @torch.no_grad()
+    def act(self, obs: Tensor, noise: Draws, inference: Any) -> Tensor:
+        """Actions (S, E, A) for obs (S, E, D), every seed with its own policy."""
+
+        def one_seed(params: dict[str, Stack], obs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+            return self.algorithm.act(self._bind(params), obs, Draws(tensors, {}), inference)
+
+        with _author_errors(self.algorithm.act):
+            return vmap(one_seed)(self._constants, obs, noise.tensors)
+
+    @torch.no_grad()
+    def finite(self) -> Tensor:
+        """For every seed, whether all its parameters are finite: (S,) bool."""
+        seeds = len(self.seeds)
+        parts = [p.isfinite().view(seeds, -1).all(1) for stack in self.params.values() for p in stack.values()]
+        return torch.stack(parts).all(0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and optimizer state by name: all that continuing needs besides the number of updates."""
+        state = self.weights()
+        for names, optimizer in self._optimizers.items():
+            for index, entries in optimizer.state_dict()["state"].items():
+                state |= {f"adam/{'+'.join(names)}/{index}/{key}": value for key, value in entries.items()}
+        return state
+
+    def weights(self) -> dict[str, Tensor]:
+        """The parameters of all networks and targets, `net/<network>/<parameter>` -> (S, ...)."""
+        return {f"net/{n}/{k}": p for n, stack in self._constants.items() for k, p in stack.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Continue from `state_dict()` taken after `step` updates."""
+        for key, tensor in self.weights().items():
+            tensor.copy_(state[key])
+        groups: dict[tuple[str, ...], dict[int, dict[str, Tensor]]] = {}
+        for key, tensor in state.items():
+            if key.startswith("adam/"):
+                _, names, index, entry = key.split("/")
+                groups.setdefault(tuple(names.split("+")), {}).setdefault(int(index), {})[entry] = tensor
+        for group, entries in groups.items():
+            optimizer = self._optimizer(group)
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
+        self.step = step
+
+    def _evaluate(
+        self, names: tuple[str, ...], loss: Loss, batch: Batch, noise: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of every seed (S,) and its metrics, (S,) each."""
+        trained = {name: self.params[name] for name in names}
+        constant = {name: stack for name, stack in self._constants.items() if name not in names}
+
+        def one_seed(trained: Any, constant: Any, batch: Batch, tensors: Any) -> Any:
+            return loss(self._bind(constant | trained), batch, Draws(tensors, noise.choices))
+
+        with _author_errors(loss):
+            result = vmap(one_seed)(trained, constant, batch, noise.tensors)
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+            raise AuthorError(f"{_title(loss)} must return (scalar, dict of metrics)")
+        values, metrics = result
+        if values.dim() != 1:
+            shape = tuple(values.shape[1:])
+            raise AuthorError(
+                f"{_title(loss)} returned shape {shape}; a loss returns a scalar (did you forget .mean()?)"
+            )
+        for key, value in metrics.items():
+            if value.dim() != 1:
+                raise AuthorError(
+                    f"{_title(loss)}: the metric {key!r} has shape {tuple(value.shape[1:])}, not ()"
+                )
+        return values, {key: value.detach() for key, value in metrics.items()}
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name not in self.networks:
+                known = ", ".join(self.networks)
+                raise AuthorError(f"minimize({name!r}): there is no such network; networks() returns {known}")
+        if len({self.networks[name].clip_norm for name in names}) > 1:
+            raise AuthorError(f"{'+'.join(names)} are trained together and need the same clip_norm")
+
+    def _clipped(self, names: tuple[str, ...], grads: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Gradients, scaled for each seed so that their joint norm is at most `clip_norm`."""
+        limit = self.networks[names[0]].clip_norm
+        if limit is None:
+            return grads
+        squares = [g.square().reshape(len(self.seeds), -1).sum(1) for g in grads]
+        norm = torch.stack(squares).sum(0).sqrt()  # (S,)
+        scale = (limit / (norm + 1e-6)).clamp(max=1)
+        return [g * scale.view(-1, *[1] * (g.dim() - 1)) for g in grads]
+
+    def _apply(self, change: Callable[[], None]) -> None:
+        if self._pending is None:
+            change()
+        else:
+            self._pending.append(change)
+
+    def _descend(self, names: tuple[str, ...], leaves: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
+        optimizer = self._optimizer(names)
+        for name, group in zip(names, optimizer.param_groups, strict=True):
+            if self.networks[name].schedule == "cosine":
+                done = min(self.step / self.steps, 1)
+                group["lr"] = self.networks[name].lr * (1 + math.cos(math.pi * done)) / 2
+        for leaf, grad in zip(leaves, grads, strict=True):
+            leaf.grad = grad
+        optimizer.step()
+        for leaf in leaves:
+            leaf.grad = None
+
+    def _optimizer(self, names: tuple[str, ...]) -> torch.optim.Adam:
+        if names not in self._optimizers:
+            groups = [{"params": list(self.params[n].values()), "lr": self.networks[n].lr} for n in names]
+            self._optimizers[names] = torch.optim.Adam(groups, fused=True)
+        return self._optimizers[names]
+
+    def _bind(self, params: Mapping[str, Stack]) -> Nets:
+        """The networks with one seed's parameters in place, during a vmapped call."""
+        for name, stack in params.items():
+            for (owner, key), tensor in zip(self._slots[name], stack.values(), strict=True):
+                owner._parameters[key] = tensor  # type: ignore[assignment]
+        return self._nets
+
+    def _skeleton(self, name: str) -> nn.Module:
+        """A module of its own for every network and target, into which parameters are put by `_bind`."""
+        return deepcopy(
+            self.networks[name.removeprefix("target_") if name not in self.networks else name].module
+        ).to(self.device)
+
+
+def initial_networks(algorithm: Algorithm, obs_dim: int, action_dim: int, seed: int) -> Mapping[str, Network]:
+    """The initial networks of one seed, from that seed's own stream."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed("networks", seed))
+        return algorithm.networks(obs_dim, action_dim)
+
+
+def _stack(modules: Sequence[nn.Module], device: torch.device) -> Stack:
+    names = [name for name, _ in modules[0].named_parameters()]
+    columns = [dict(module.named_parameters()) for module in modules]
+    return {n: torch.stack([c[n].detach() for c in columns]).to(device) for n in names}
+
+
+def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Where each parameter of a module lives, in the order of `named_parameters`."""
+    return [
+        (module.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
+        for name, _ in module.named_parameters()
+    ]
+
+
+def _title(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))
+
+
+@contextmanager
+def _author_errors(function: Callable[..., Any]) -> Iterator[None]:
+    """Say in the author's terms what vmap complains about."""
+    try:
+        yield
+    except RuntimeError as error:
+        remedies = {
+            "randomness": "draws its own random numbers; declare them in noise() or act_noise() and use noise.NAME",
+            ".item()": "reads a tensor's value as a Python number (.item(), float(), if tensor:); "
+            "use torch.where, or a Choice for decisions of the schedule",
+            "data-dependent control flow": "branches on a tensor; use torch.where, or a Choice",
+        }
+        for words, remedy in remedies.items():
+            if words in str(error):
+                raise AuthorError(f"{_title(function)} {remedy}") from error
+        raise

@@ -1,0 +1,164 @@
+"""Building blocks for the networks of an algorithm.
+
+All are plain modules for one seed. Inputs are concatenated along the last axis, in the order in which
+they are given, so `critic(obs, action)` reads as in a paper. Kernels start Xavier-uniform and biases at
+zero, as in the code of OGBench, FQL and SORL.
+"""
+
+import math
+from itertools import pairwise
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "mish": F.mish,
+}
+
+
+class Linear(nn.Module):
+    """An affine map, or an ensemble of E of them: (..., B, in) -> (..., B, out), with E in front.
+
+    The kernel is stored as (in, out), or (E, in, out), so that all members are one batched product.
+    """
+
+    def __init__(self, inputs: int, outputs: int, ensemble: int | None = None, scale: float = 1.0) -> None:
+        super().__init__()
+        lead = () if ensemble is None else (ensemble,)
+        bound = math.sqrt(6 / (inputs + outputs)) * scale
+        self.weight = nn.Parameter(torch.empty(*lead, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(*lead, 1, outputs) if lead else torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias
+
+
+class LayerNorm(nn.Module):
+    """Layer normalization over the last axis with epsilon 1e-6 (flax's default); one per ensemble member."""
+
+    def __init__(self, size: int, ensemble: int | None = None) -> None:
+        super().__init__()
+        shape = (size,) if ensemble is None else (ensemble, 1, size)
+        self.weight = nn.Parameter(torch.ones(shape))
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], eps=1e-6) * self.weight + self.bias
+
+
+class MLP(nn.Module):
+    """`sizes` = (inputs, hidden..., outputs): each hidden layer is affine, activation, layer norm if wanted.
+
+    (B, ...) inputs -> (B, outputs), or (E, B, outputs) for an ensemble of E, which shares its inputs.
+    `last_scale` shrinks the initial kernel of the last layer.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        layer_norm: bool = False,
+        ensemble: int | None = None,
+        last_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        pairs = list(pairwise(sizes))
+        scales = [1.0] * (len(pairs) - 1) + [last_scale]
+        self.layers = nn.ModuleList(
+            Linear(i, o, ensemble, s) for (i, o), s in zip(pairs, scales, strict=True)
+        )
+        self.norms = nn.ModuleList(LayerNorm(size, ensemble) for size in sizes[1:-1] if layer_norm)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0] if len(inputs) == 1 else torch.cat(inputs, -1)
+        *hidden, last = self.layers
+        for number, layer in enumerate(hidden):
+            x = self.activation(layer(x))
+            if self.norms:
+                x = self.norms[number](x)
+        return last(x)
+
+
+class ValueMLP(MLP):
+    """An MLP with one output, whose axis is dropped: inputs (B, ...) -> (B,), or (E, B) for an ensemble."""
+
+    def __init__(self, sizes: Sequence[int], **options: object) -> None:
+        super().__init__((*sizes, 1), **options)  # type: ignore[arg-type]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return super().forward(*inputs).squeeze(-1)
+
+
+class GaussianPolicy(nn.Module):
+    """A diagonal Gaussian over actions: obs (B, D) -> mean (B, A), std (A,) that does not depend on obs.
+
+    squash_mean: tanh on the mean, so that it stays inside the bounds. fixed_std: a constant instead of a
+    learned one, whose logarithm is kept in [-5, 2].
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str = "relu",
+        squash_mean: bool = True,
+        fixed_std: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.mean = MLP(sizes, activation)
+        self.squash_mean = squash_mean
+        self.fixed_std = fixed_std
+        if fixed_std is None:
+            self.log_std = nn.Parameter(torch.zeros(sizes[-1]))
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        mean = self.mean(obs)
+        mean = mean.tanh() if self.squash_mean else mean
+        if self.fixed_std is not None:
+            return mean, torch.full_like(mean[0], self.fixed_std)
+        return mean, self.log_std.clamp(-5, 2).exp()
+
+
+class TanhPolicy(MLP):
+    """A deterministic policy: obs (B, D) -> action (B, A) in (-1, 1)."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return super().forward(*inputs).tanh()
+
+
+class NoisePredictor(nn.Module):
+    """The network of a diffusion policy: obs (B, D), noisy action (B, A), diffusion step -> noise (B, A).
+
+    The integer step, a float tensor (B,), enters through a sinusoidal embedding and two layers, as in
+    the code of Diffusion-QL.
+    """
+
+    def __init__(
+        self, obs_dim: int, action_dim: int, hidden: Sequence[int], activation: str, time_dim: int = 16
+    ) -> None:
+        super().__init__()
+        self.time_dim = time_dim
+        self.time = MLP((time_dim, 2 * time_dim, time_dim), activation)
+        self.body = MLP((obs_dim + action_dim + time_dim, *hidden, action_dim), activation)
+
+    def forward(self, obs: Tensor, action: Tensor, step: Tensor) -> Tensor:
+        half = self.time_dim // 2
+        rates = torch.exp(torch.arange(half, device=obs.device) * (-math.log(10_000) / (half - 1)))
+        angles = step[..., None] * rates
+        embedding = self.time(torch.cat((angles.sin(), angles.cos()), -1))
+        return self.body(action, embedding, obs)
+
+
+class Scalar(nn.Module):
+    """One trainable number: a temperature, a Lagrange multiplier (or its logarithm)."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(initial)))
+
+    def forward(self) -> Tensor:
+        return self.value

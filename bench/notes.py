@@ -1,0 +1,153 @@
+"""What a reader must know besides the numbers: what is unfinished, missing or not comparable.
+
+Every note is a sentence that names the run, and gives the command that repairs it where one does.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from bench.protocol import Protocol
+from bench.records import RunRecord
+
+if TYPE_CHECKING:
+    from bench.scores import Cell, Row
+
+    Cells = Mapping[tuple[Row, str], Mapping[int, Cell]]
+
+
+def where(run: RunRecord) -> str:
+    """`diagnostic/two-doors/iql`."""
+    return f"{run.info['suite']}/{run.info['task']}/{run.info['algorithm']}"
+
+
+def listed(seeds: Iterable[int], separator: str = ", ") -> str:
+    """`0, 1, 2`."""
+    return separator.join(str(seed) for seed in seeds)
+
+
+def unfinished(runs: Iterable[RunRecord]) -> list[str]:
+    notes = []
+    for run in runs:
+        if not run.finished:
+            reached = max((line["step"] for line in run.evaluations), default=0)
+            seeds, goal = listed(run.info["seeds"]), run.info["steps"]
+            notes.append(
+                f"results: {where(run)}, run {run.info['id']} is unfinished: seeds {seeds} are evaluated up "
+                f"to step {reached:,} of {goal:,}. Run: {run.info['command']}"
+            )
+    return sorted(notes)
+
+
+def missing(cells: Cells) -> list[str]:
+    """Seeds that a row has on one task and not on another, each with the command that adds them.
+
+    Seeds of a run that is still unfinished are named there and not here.
+    """
+    rows, tasks = sorted({row for row, _ in cells}), sorted({task for _, task in cells})
+    suite = next(iter(next(iter(cells.values())).values())).run.info["suite"]
+    notes = []
+    for row in rows:
+        expected = sorted({seed for task in tasks for seed in cells.get((row, task), {})})
+        for task in tasks:
+            here = cells.get((row, task), {})
+            lacks = [
+                seed
+                for seed in expected
+                if seed not in here or (math.isnan(here[seed].score) and here[seed].run.finished)
+            ]
+            if lacks:
+                example = next(cell for t in tasks for cell in cells.get((row, t), {}).values())
+                notes.append(_lacks(suite, task, row, lacks, example.run, whole=lacks == expected))
+    return notes
+
+
+def _lacks(suite: str, task: str, row: Row, seeds: list[int], like: RunRecord, whole: bool) -> str:
+    settings = row.label.removeprefix(row.algorithm)
+    what = f"{suite}/{task}/{row.algorithm}{settings}"
+    effect = f"; {row.label} has no aggregate without this task" if whole else ""
+    command = _repeat(like, {"--tasks": task, "--seeds": listed(seeds, ",")})
+    return f"results: {what} lacks seeds {listed(seeds)}{effect}. Run: {command}"
+
+
+def _repeat(run: RunRecord, changes: Mapping[str, str]) -> str:
+    """The command that made the run, with other values of some options."""
+    words = shlex.split(run.info["command"])
+    for option, value in changes.items():
+        if option in words[:-1]:
+            words[words.index(option) + 1] = value
+        else:
+            words += [option, value]
+    return shlex.join(words)
+
+
+def mixed(cells: Cells, protocol: Protocol) -> tuple[list[str], frozenset[Row | str]]:
+    """Notes (‡) about runs that stand in one column, or in one row, and are not strictly comparable."""
+    notes: list[str] = []
+    flagged: set[Row | str] = set()
+    by_task: dict[str, list[Cell]] = {}
+    by_algorithm: dict[str, list[Cell]] = {}
+    for (row, task), seeds in sorted(cells.items(), key=lambda item: item[0]):
+        by_task.setdefault(task, []).extend(seeds.values())
+        by_algorithm.setdefault(row.algorithm, []).extend(seeds.values())
+        for what, read in _SAME_IN_A_CELL.items():
+            if len({repr(read(cell)) for cell in seeds.values()}) > 1:
+                notes.append(f"‡ {row.label} on {task} mixes runs with different {what}")
+                flagged |= {row}
+    for task, found in sorted(by_task.items()):
+        for what, value in _differences(found, protocol):
+            notes.append(f"‡ {task} mixes runs with different {what}: {value}")
+            flagged |= {task}
+    for algorithm, found in sorted(by_algorithm.items()):
+        code = _groups((str(cell.run.info["code"])[:8], cell.run.info["task"]) for cell in found)
+        if code:
+            notes.append(f"‡ {algorithm} mixes runs of different versions of its code: {code}")
+            flagged |= {row for row, _ in cells if row.algorithm == algorithm}
+    return notes, frozenset(flagged)
+
+
+def _settings(cell: Cell) -> str:
+    return repr(sorted(cell.run.info["config"].items()))
+
+
+def _inference(cell: Cell) -> str:
+    return repr(sorted(cell.inference.items()))
+
+
+_SAME_IN_A_CELL = {"settings": _settings, "inference settings": _inference}
+
+
+def _differences(found: Iterable[Cell], protocol: Protocol) -> Iterator[tuple[str, str]]:
+    """What the runs of one task do not share, and who has which value."""
+    facts: dict[str, list[tuple[str, str]]] = {}
+    for cell in found:
+        for what, value in _comparable(cell.run, protocol).items():
+            facts.setdefault(what, []).append((value, cell.run.info["algorithm"]))
+    for what, pairs in sorted(facts.items()):
+        groups = _groups(pairs)
+        if groups:
+            yield what, groups
+
+
+def _comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
+    """What all runs of a task must share for their scores to stand in one column."""
+    task = run.info["task_info"]
+    facts = {f"task identity ({key})": str(value)[:12] for key, value in task.get("identity", {}).items()}
+    facts["reference scores"] = f"{task['reference']['random']:g} to {task['reference']['best']:g}"
+    facts["numbers of episodes"] = str(run.info["episodes"])
+    if protocol.last != 1:
+        facts["evaluation schedules"] = f"{len(run.info['eval_steps'])} evaluations"
+    return facts
+
+
+def _groups(pairs: Iterable[tuple[str, str]]) -> str:
+    """`20 (bc, iql); 50 (sorl)`; empty where there is only one value."""
+    groups: dict[str, set[str]] = {}
+    for value, owner in pairs:
+        groups.setdefault(value, set()).add(owner)
+    if len(groups) < 2:
+        return ""
+    return "; ".join(f"{value} ({', '.join(sorted(owners))})" for value, owners in sorted(groups.items()))

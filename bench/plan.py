@@ -1,0 +1,159 @@
+"""From what the user asked for to a list of runs. A run is data: frozen, hashable, with an id of its content."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from bench import settings
+from bench.errors import UserError
+from bench.registry import Entry
+from bench.task import Suite, Task
+
+
+@dataclass(frozen=True)
+class Run:
+    """One algorithm on one task with one group of seeds.
+
+    config, overrides, sources and each of inferences are tuples of (option, value); the first of
+    inferences is the algorithm's default.
+    """
+
+    suite: str
+    task: str
+    algorithm: str
+    source: str  # registry name or path.py:Class
+    code: str  # hash of the algorithm's file
+    config: tuple[tuple[str, Any], ...]
+    overrides: tuple[tuple[str, Any], ...]
+    sources: tuple[tuple[str, str], ...]
+    inferences: tuple[tuple[tuple[str, Any], ...], ...]
+    seeds: tuple[int, ...]
+    steps: int
+    eval_steps: tuple[int, ...]
+    episodes: int
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that stand for all that changes the numbers, besides data and versions."""
+        content = [
+            self.code,
+            self.config,
+            self.inferences,
+            self.seeds,
+            self.steps,
+            self.eval_steps,
+            self.episodes,
+        ]
+        text = json.dumps([self.suite, self.task, self.algorithm, *content])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        return f"{self.task} · {self.algorithm}"
+
+    def command(self) -> str:
+        """The command line that repeats this run alone."""
+        words = ["bench", "run", self.suite]
+        words += ["--algorithm", self.source] if ":" in self.source else [self.source]
+        words += ["--tasks", self.task, "--seeds", ",".join(map(str, self.seeds)), "--steps", str(self.steps)]
+        words += ["--evaluations", str(len(self.eval_steps)), "--episodes", str(self.episodes)]
+        for option, value in self.overrides:
+            words += ["--set", f"{self.algorithm}.{option}={_text(value)}"]
+        for option in dict(self.inferences[0]):
+            values = list(dict.fromkeys(dict(setting)[option] for setting in self.inferences))
+            if len(values) > 1:
+                words += ["--inference", f"{self.algorithm}.{option}={_text(tuple(values))}"]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None: as the suite says."""
+
+    tasks: str | None = None  # globs with commas between
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    steps: int | None = None
+    evaluations: int | None = None
+    episodes: int | None = None
+    overrides: Sequence[str] = ()
+    inferences: Sequence[str] = ()
+
+
+def plan(suite: Suite, entries: Sequence[Entry], request: Request) -> list[Run]:
+    """All runs of a request, task by task. Raises UserError where the request does not fit."""
+    algorithms = {entry.name: entry.algorithm for entry in entries}
+    overrides = settings.parse_overrides(request.overrides, algorithms)
+    settings.check_inference_items(request.inferences, list(algorithms))
+    tasks = select_tasks(suite, request.tasks)
+    return [_run(suite, task, entry, request, overrides[entry.name]) for task in tasks for entry in entries]
+
+
+def select_tasks(suite: Suite, globs: str | None) -> list[Task]:
+    """The tasks of a suite whose names match one of the globs. Raises UserError for a glob without a match."""
+    if globs is None:
+        return list(suite.tasks.values())
+    chosen = {}
+    for glob in globs.split(","):
+        matches = {name: task for name, task in suite.tasks.items() if fnmatchcase(name, glob)}
+        if not matches:
+            raise UserError(f"no task of {suite.name} matches {glob!r}; it has: {', '.join(suite.tasks)}")
+        chosen |= matches
+    return [task for name, task in suite.tasks.items() if name in chosen]
+
+
+def _run(suite: Suite, task: Task, entry: Entry, request: Request, overrides: dict[str, Any]) -> Run:
+    settings.defaults(entry.algorithm.Config)
+    layers = {"suite": suite.settings, "task": task.settings}
+    resolved = settings.resolve(entry.name, entry.algorithm, task.id, layers, overrides)
+    inferences = settings.parse_inferences(request.inferences, entry.name, entry.algorithm(resolved.config))
+    steps = request.steps or suite.steps
+    count = request.evaluations or suite.evaluations
+    if count > steps:
+        raise UserError(
+            f"{count} evaluations do not fit into {steps} steps; give --evaluations {steps} or fewer"
+        )
+    return Run(
+        suite=suite.name,
+        task=task.name,
+        algorithm=entry.name,
+        source=entry.source,
+        code=entry.code,
+        config=_pairs(resolved.config),
+        overrides=tuple(sorted(overrides.items())),
+        sources=tuple(resolved.sources.items()),
+        inferences=tuple(_pairs(inference) for inference in inferences),
+        seeds=request.seeds,
+        steps=steps,
+        eval_steps=tuple(steps * number // count for number in range(1, count + 1)),
+        episodes=request.episodes or suite.episodes,
+    )
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0-4` or `0,2,7` or `0-4,8` -> seeds. Raises UserError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UserError(f"--seeds {text!r} is not a list of seeds; write 0-4 or 0,2,7")
+        start, stop = int(first), int(last or first)
+        if stop < start:
+            raise UserError(f"--seeds {text!r}: {part} runs backwards; write {stop}-{start}")
+        if stop - start >= 10_000:
+            raise UserError(f"--seeds {text!r}: {part} are more than 10,000 seeds; give fewer")
+        seeds += range(start, stop + 1)
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"--seeds {text!r} names a seed twice; name each once")
+    return tuple(seeds)
+
+
+def _pairs(config: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, getattr(config, name)) for name in config.__dataclass_fields__)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,72 @@
+"""What a user sees while runs are working: a bar for each, and a line when it is done."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from bench.executors.local import Event
+from bench.plan import Run
+
+
+class Display:
+    """Listens to events of runs. A context manager; `errors` holds what failed, by title of the run."""
+
+    def __init__(self, runs: int, console: Console) -> None:
+        self.console = console
+        self.errors: dict[str, str] = {}
+        self.finished, self.planned = 0, runs
+        self.progress = Progress(
+            TextColumn("{task.description}", justify="left"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[score]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.total = self.progress.add_task("runs", total=runs, speed="", score="")
+        self.bars: dict[Run, TaskID] = {}
+        self.scores: dict[Run, str] = {}
+
+    def __enter__(self) -> "Display":
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        run = event.run
+        if event.progress is not None:
+            if run not in self.bars:
+                self.bars[run] = self.progress.add_task(run.title, total=run.steps, speed="", score="")
+            done = event.progress
+            speed = f"{done.step / done.seconds:.0f} steps/s" if done.seconds else ""
+            score = "" if done.score is None else f"score {100 * done.score:.0f}"
+            self.scores[run] = score
+            self.progress.update(self.bars[run], completed=done.step, speed=speed, score=score)
+            return
+        self._end(event)
+
+    def _end(self, event: Event) -> None:
+        run = event.run
+        self.finished += 1
+        self.progress.update(self.total, completed=self.finished)
+        if run in self.bars:
+            self.progress.remove_task(self.bars.pop(run))
+        place = f"[{self.finished}/{self.planned}]"
+        if event.error is not None:
+            self.errors[run.title] = event.error
+            self._say(f"{place} {run.title}: failed")
+        elif event.summary is not None:
+            seconds = event.summary["train_seconds"] + event.summary["eval_seconds"]
+            lost = event.summary["diverged"]
+            words = f", diverged: seeds {', '.join(map(str, lost))}" if lost else ""
+            self._say(f"{place} {run.title}: {self.scores.get(run, 'no score')}, {seconds:.0f} s{words}")
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)

@@ -1,0 +1,131 @@
+"""Which number is the score of a seed: an object with a name, printed under every table.
+
+Everything here is a pure function of records, so the same runs can be scored again under another
+protocol without training anything.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.records import RunRecord, inference_label
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one seed: 0 a uniformly random policy, 1 the best known."""
+
+    value: float  # NaN: an evaluation that the protocol needs is not recorded
+    diverged: bool  # the value is then 0
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A rule that turns the scheduled evaluations of a seed into its score."""
+
+    name: str
+    last: int | None  # how many scheduled evaluations count, from the end; None: all of them
+    optimistic: bool = False  # the largest of them instead of their mean
+
+    def needed(self, run: RunRecord) -> list[int]:
+        """The steps of the scheduled evaluations that count in this run."""
+        scheduled = sorted(run.info["eval_steps"])
+        return scheduled if self.last is None else scheduled[-self.last :]
+
+    def score(self, run: RunRecord, seed: int, inference: Mapping[str, Any]) -> Score:
+        """The score of `seed` under one inference setting.
+
+        A diverged seed has score 0 under every protocol, whatever it reached before: nobody could
+        have used its final policy.
+        """
+        if has_diverged(run, seed, inference):
+            return Score(0.0, True)
+        reached = curve(run, seed, inference)
+        values = [reached.get(step, math.nan) for step in self.needed(run)]
+        if any(math.isnan(value) for value in values):
+            return Score(math.nan, False)
+        return Score(max(values) if self.optimistic else sum(values) / len(values), False)
+
+    def describe(self, runs: Iterable[RunRecord], inference: str = "default") -> str:
+        """One sentence for the foot of a table made from `runs`.
+
+        `inference` is "default" (each algorithm's first setting) or "all" (one row per setting).
+        """
+        runs = list(runs)
+        episodes = _either({run.info["episodes"] for run in runs})
+        steps = _either({run.info["steps"] for run in runs})
+        if inference == "all":
+            setting = "inference setting as named in brackets"
+        else:
+            setting = f"each algorithm's default inference setting{_defaults(runs)}"
+        return (
+            f"Protocol {self.name}: the score of a training seed is {self._number(runs)}, "
+            f"after {steps} gradient updates, over {episodes} episodes per seed and evaluation whose "
+            f"evaluation seeds are the same for all algorithms, with {setting}, on the scale 0 = uniformly random, "
+            "100 = best known; "
+            "a diverged seed (†) counts as 0, the level of a uniformly random policy, and is never "
+            "dropped or repaired."
+        )
+
+    def _number(self, runs: Sequence[RunRecord]) -> str:
+        if self.last == 1:
+            return "its mean return at the last scheduled evaluation"
+        count = _either({len(self.needed(run)) for run in runs})
+        if self.optimistic:
+            return (
+                f"the largest mean return of all {count} scheduled evaluations (optimistic: the evaluation "
+                "is picked by the episodes that it is scored with)"
+            )
+        return f"its mean return over the last {count} scheduled evaluations"
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (Protocol("final", 1), Protocol("last-3", 3), Protocol("best", None, optimistic=True))
+}
+
+
+def curve(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> dict[int, float]:
+    """Score of `seed` at every recorded evaluation, by step; 0 from the first divergence on.
+
+    Where a resumed run has recorded an evaluation twice, the first line counts.
+    """
+    reference = run.info["task_info"]["reference"]
+    scores: dict[int, float] = {}
+    for line in _lines(run, seed, inference):
+        if line["status"] != "ok":
+            later = (step for step in run.info["eval_steps"] if step >= line["step"])
+            return {step: s for step, s in scores.items() if step < line["step"]} | dict.fromkeys(later, 0.0)
+        mean = sum(line["returns"]) / len(line["returns"])
+        score = (mean - reference["random"]) / (reference["best"] - reference["random"])
+        scores.setdefault(line["step"], score)
+    return scores
+
+
+def has_diverged(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> bool:
+    """Whether the records say that `seed` diverged under this inference setting.
+
+    The summary names a diverged seed without saying where; it is believed where an evaluation is
+    missing, so that a setting whose evaluations are all sound keeps them.
+    """
+    lines = _lines(run, seed, inference)
+    if any(line["status"] != "ok" for line in lines):
+        return True
+    named = seed in (run.summary or {}).get("diverged", [])
+    return named and {line["step"] for line in lines} < set(run.info["eval_steps"])
+
+
+def _lines(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [line for line in run.evaluations if line["seed"] == seed and line["inference"] == inference]
+
+
+def _defaults(runs: Iterable[RunRecord]) -> str:
+    """The default settings by algorithm, ` (sorl: steps=8)`; empty where no algorithm has settings."""
+    labels = {(run.info["algorithm"], inference_label(run.info["inferences"][0])) for run in runs}
+    named = [f"{algorithm}: {label}" for algorithm, label in sorted(labels) if label]
+    return f" ({'; '.join(named)})" if named else ""
+
+
+def _either(numbers: Iterable[int]) -> str:
+    return " or ".join(f"{number:,}" for number in sorted(numbers))

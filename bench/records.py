@@ -1,0 +1,201 @@
+"""Result files: the only module that knows how they look.
+
+    results/runs/<suite>/<task>/<algorithm>/<run id>/
+        run.json            what was run, on what, with what; written when the run starts
+        evaluations.jsonl   one line per (seed, step, inference setting), with every episode
+        checkpoint-*        where to continue, while the run is unfinished
+        weights.safetensors the final parameters of all seeds
+        summary.json        seconds, speed, diverged seeds; its presence means "finished"
+
+A line of `evaluations.jsonl` has `seed, step, inference, status ("ok" or "diverged"), returns,
+success, lengths (one number per episode; null for a diverged seed, success null where the task has
+none), metrics, seconds`. Lines are appended and flushed, never rewritten.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the files of one run say."""
+
+    path: Path
+    info: Mapping[str, Any]  # run.json
+    evaluations: list[dict[str, Any]]
+    summary: Mapping[str, Any] | None  # None: not finished
+
+    @property
+    def finished(self) -> bool:
+        return self.summary is not None
+
+
+def run_path(results: Path, suite: str, task: str, algorithm: str, run_id: str) -> Path:
+    """The folder of a run."""
+    return results / "runs" / suite / task / algorithm / run_id
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a whole JSON file at once: after a crash there is the old one or the new one, never half."""
+    part = path.with_name(path.name + ".part")
+    with open(part, "w") as file:
+        json.dump(content, file, indent=1, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def append_evaluations(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Append lines to the evaluations of the run in `path` and push them to the disk."""
+    with open(path / "evaluations.jsonl", "a") as file:
+        for line in lines:
+            file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def drop_cut_line(path: Path) -> None:
+    """Remove an unfinished last line, which a killed run may have left, so that appending is safe."""
+    file = path / "evaluations.jsonl"
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with open(file, "r+b") as open_file:
+            open_file.truncate(len(whole))
+
+
+def read_run(path: Path) -> tuple[RunRecord | None, list[str]]:
+    """One run, and what could not be read of it: each problem is a sentence that names the file."""
+    problems: list[str] = []
+    info = _read_json(path / "run.json", problems)
+    if info is None:
+        return None, problems
+    summary = _read_json(path / "summary.json", problems) if (path / "summary.json").exists() else None
+    evaluations = _read_lines(path / "evaluations.jsonl", problems)
+    return RunRecord(path, info, evaluations, summary), problems
+
+
+def read_runs(results: str | Path, suite: str | None = None) -> tuple[list[RunRecord], list[str]]:
+    """Every readable run below `results` (of one suite), in the order of their paths, and all problems."""
+    root = Path(results) / "runs"
+    runs: list[RunRecord] = []
+    problems: list[str] = []
+    for file in sorted(root.glob(f"{suite or '*'}/*/*/*/run.json")):
+        run, said = read_run(file.parent)
+        problems += said
+        if run is not None:
+            runs.append(run)
+    return runs, problems
+
+
+def inference_label(inference: Mapping[str, Any]) -> str:
+    """`{"steps": 8, "candidates": 1}` as `steps=8,candidates=1`; empty for an algorithm without settings."""
+    return ",".join(f"{key}={value}" for key, value in inference.items())
+
+
+def load_scores(results: str | Path = "results", suite: str | None = None) -> pd.DataFrame:
+    """Every recorded episode as one row of a tidy table.
+
+    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), run,
+    seed, step, inference, episode, status, return, success, length, score. `return` is the raw sum of
+    rewards, `score` is normalized (0 uniformly random, 1 best known). A diverged seed has one row with
+    status "diverged" and no numbers. Unreadable parts of files are passed over with a warning that
+    names them.
+
+    Raises UserError where the folder holds no runs.
+    """
+    runs, problems = read_runs(results, suite)
+    if not runs:
+        raise no_runs(results, suite)
+    for problem in problems:
+        import warnings
+
+        warnings.warn(problem, stacklevel=2)
+    return pd.DataFrame([row for run in runs for row in _episode_rows(run)], columns=list(_COLUMNS))
+
+
+def no_runs(results: str | Path, suite: str | None) -> UserError:
+    """The error for a results folder without the runs that were asked for."""
+    return UserError(f"no runs of {suite or 'any suite'} in {results}. Run: bench run {suite or 'SUITE'}")
+
+
+_COLUMNS = (
+    "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
+    "episode", "status", "return", "success", "length", "score",
+)  # fmt: skip
+
+
+def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
+    info = run.info
+    reference = info["task_info"]["reference"]
+    scale = reference["best"] - reference["random"]
+    head = (info["suite"], info["task"], info["algorithm"], variant_label(info), info["id"])
+    for line in run.evaluations:
+        where = (*head, line["seed"], line["step"], inference_label(line["inference"]))
+        if line["status"] != "ok":
+            yield (*where, 0, line["status"], math.nan, None, None, math.nan)
+            continue
+        success = line["success"] or [None] * len(line["returns"])
+        for episode, (value, won, length) in enumerate(
+            zip(line["returns"], success, line["lengths"], strict=True)
+        ):
+            score = (value - reference["random"]) / scale
+            yield (*where, episode, "ok", value, won, length, score)
+
+
+def variant_label(info: Mapping[str, Any]) -> str:
+    """The settings of a run that were given by hand, as one short text; empty for none."""
+    return ",".join(f"{key}={value}" for key, value in sorted(info["overrides"].items()))
+
+
+def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        problems.append(f"{path} cannot be read ({error}); the run is left out")
+        return None
+    if not isinstance(content, dict):
+        problems.append(f"{path} holds no JSON object; the run is left out")
+        return None
+    return content
+
+
+def _read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    lines = []
+    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            line = json.loads(text)
+            lines.append({key: line[key] for key in _LINE} | {"metrics": line.get("metrics", {})})
+        except (ValueError, KeyError, TypeError):
+            problems.append(
+                f"{path}, line {number} is damaged and left out; run the same command again to complete it"
+            )
+    return lines
+
+
+_LINE = ("seed", "step", "inference", "status", "returns", "success", "lengths", "seconds")
+
+
+def _finite(value: Any) -> Any:
+    """The same structure with null for numbers that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

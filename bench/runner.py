@@ -1,0 +1,291 @@
+"""One run: train a group of seeds, evaluate at the planned steps, record. The only loop over steps."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from bench import records
+from bench.algorithm import Algorithm
+from bench.dataset import Dataset
+from bench.errors import UserError
+from bench.evaluate import Evaluation, evaluate, rows_per_seed
+from bench.plan import Run
+from bench.population import NativePopulation, Population
+from bench.task import Environments, Task
+
+SLICE_SECONDS = 0.5  # how often progress is reported
+CHECKPOINT_SECONDS = 120  # a killed run repeats at most so much training
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: updates done, seconds of training, newest mean score (None before the first)."""
+
+    step: int
+    seconds: float
+    score: float | None
+
+
+Report = Callable[[Progress], None]
+
+
+def resolve_device(name: str) -> str:
+    """`auto` is CUDA where there is one, else the CPU. Raises UserError for a device that is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device {name!r} cannot be used ({reason}); give auto, cpu or cuda") from error
+    return name
+
+
+def is_finished(run: Run, results: Path) -> bool:
+    """Whether the records of this very run are complete."""
+    return (_folder(run, results) / "summary.json").exists()
+
+
+def execute(
+    run: Run,
+    task: Task,
+    algorithm: type[Algorithm],
+    results: Path,
+    device: str,
+    report: Report = lambda _: None,
+) -> Mapping[str, Any]:
+    """Train and evaluate a run, or what is left of it; returns its summary.
+
+    Raises UserError where the algorithm breaks a rule, the data cannot be had, or records cannot be written.
+    """
+    folder = _folder(run, results)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _Execution(run, task, algorithm, folder, device, report).complete()
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror or error}; free space or choose another --results"
+        ) from error
+
+
+class _Execution:
+    """The state of one run while it runs."""
+
+    def __init__(
+        self, run: Run, task: Task, algorithm: type[Algorithm], folder: Path, device: str, report: Report
+    ) -> None:
+        self.run, self.task, self.folder, self.report = run, task, folder, report
+        dataset = task.load()
+        instance = algorithm(algorithm.Config(**dict(run.config)))
+        self.inferences = [algorithm.Inference(**dict(setting)) for setting in run.inferences]
+        self.population: Population = NativePopulation(instance, dataset, run.seeds, run.steps, device)
+        self.environments: Environments | None = None
+        self.train_seconds, self.eval_seconds = 0.0, 0.0
+        self.score: float | None = None
+        records.drop_cut_line(folder)
+        if not (folder / "run.json").exists():
+            records.write_json(folder / "run.json", _info(run, task, dataset, device))
+        self._resume()
+
+    def complete(self) -> Mapping[str, Any]:
+        try:
+            for goal in self.run.eval_steps:
+                if goal >= self.population.step:
+                    self._train(goal)
+                    self._evaluate(goal)
+                    self._checkpoint()
+        finally:
+            if self.environments is not None:
+                self.environments.close()
+        save_file(_contiguous(self.population.weights()), self.folder / "weights.safetensors")
+        summary = self._summary()
+        records.write_json(self.folder / "summary.json", summary)
+        (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        return summary
+
+    def _train(self, goal: int) -> None:
+        """Updates up to `goal`, in slices that are long enough to cost nothing and short enough to report."""
+        size, saved = 1, time.monotonic()
+        while self.population.step < goal:
+            start = time.monotonic()
+            self.population.update(min(size, goal - self.population.step))
+            seconds = time.monotonic() - start
+            self.train_seconds += seconds
+            size = max(1, min(2 * size, int(size * SLICE_SECONDS / max(seconds, 1e-9))))
+            self.report(Progress(self.population.step, self.train_seconds, self.score))
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._checkpoint()
+                saved = time.monotonic()
+
+    def _evaluate(self, step: int) -> None:
+        """Evaluate under every inference setting that has no complete record of this step yet."""
+        done = _recorded(self.folder)
+        for inference in self.inferences:
+            setting = asdict(inference)
+            keys = [(seed, step, json.dumps(setting)) for seed in self.run.seeds]
+            if all(key in done for key in keys):
+                continue
+            start = time.monotonic()
+            result = evaluate(self.population, self._rows(), self.run.seeds, self.run.episodes, inference)
+            seconds = time.monotonic() - start
+            self.eval_seconds += seconds
+            lines = self._lines(step, setting, result, seconds)
+            records.append_evaluations(
+                self.folder, [line for line, key in zip(lines, keys, strict=True) if key not in done]
+            )
+            if setting == dict(self.run.inferences[0]):
+                scores = self.task.reference.score(result.returns[~result.diverged])
+                self.score = float(scores.mean()) if scores.size else None
+        self.report(Progress(step, self.train_seconds, self.score))
+
+    def _rows(self) -> Environments:
+        if self.environments is None:
+            seeds = len(self.run.seeds)
+            self.environments = self.task.environments(seeds * rows_per_seed(seeds, self.run.episodes))
+        return self.environments
+
+    def _lines(
+        self, step: int, setting: Mapping[str, Any], result: Evaluation, seconds: float
+    ) -> list[dict[str, Any]]:
+        metrics = self.population.metrics()
+        lines = []
+        for row, seed in enumerate(self.run.seeds):
+            lost = bool(result.diverged[row])
+            line = {"seed": seed, "step": step, "inference": setting, "status": "diverged" if lost else "ok"}
+            columns = {"returns": result.returns, "success": result.success, "lengths": result.lengths}
+            line |= {name: None if lost else values[row].tolist() for name, values in columns.items()}
+            lines.append(line | {"metrics": metrics[row], "seconds": round(seconds / len(self.run.seeds), 4)})
+        return lines
+
+    def _checkpoint(self) -> None:
+        """Replace the checkpoint at once: after a crash there is the old one or the new one, never half."""
+        clock = {"train_seconds": self.train_seconds, "eval_seconds": self.eval_seconds, "score": self.score}
+        about = {"step": str(self.population.step), "clock": json.dumps(clock)}
+        part = self.folder / "checkpoint.part"
+        save_file(_contiguous(self.population.state_dict()), part, metadata=about)
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, self.folder / "checkpoint.safetensors")
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.safetensors"
+        if not path.exists():
+            return
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata()
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(
+                f"{path} is damaged ({error}); delete it to train this run from the start"
+            ) from error
+        self.population.load_state_dict(state, int(about["step"]))
+        clock = json.loads(about["clock"])
+        self.train_seconds, self.eval_seconds, self.score = clock.values()
+
+    def _summary(self) -> dict[str, Any]:
+        finite = self.population.finite()
+        return {
+            "train_seconds": round(self.train_seconds, 3),
+            "eval_seconds": round(self.eval_seconds, 3),
+            "updates_per_second": round(self.run.steps / max(self.train_seconds, 1e-9), 3),
+            "diverged": sorted(
+                _diverged(self.folder) | {s for s, ok in zip(self.run.seeds, finite) if not ok}
+            ),
+        }
+
+
+def _folder(run: Run, results: Path) -> Path:
+    return records.run_path(results, run.suite, run.task, run.algorithm, run.id)
+
+
+def _recorded(folder: Path) -> set[tuple[int, int, str]]:
+    lines = records.read_run(folder)[0].evaluations  # type: ignore[union-attr]
+    return {(line["seed"], line["step"], json.dumps(line["inference"])) for line in lines}
+
+
+def _diverged(folder: Path) -> set[int]:
+    lines = records.read_run(folder)[0].evaluations  # type: ignore[union-attr]
+    return {line["seed"] for line in lines if line["status"] == "diverged"}
+
+
+def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def _info(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
+    """The content of run.json."""
+    return {
+        "format": records.FORMAT,
+        "id": run.id,
+        "suite": run.suite,
+        "task": run.task,
+        "algorithm": run.algorithm,
+        "source": run.source,
+        "code": run.code,
+        "config": _plain(run.config),
+        "overrides": _plain(run.overrides),
+        "sources": dict(run.sources),
+        "seeds": list(run.seeds),
+        "steps": run.steps,
+        "eval_steps": list(run.eval_steps),
+        "episodes": run.episodes,
+        "inferences": [dict(setting) for setting in run.inferences],
+        "task_info": {
+            "summary": task.summary,
+            "reference": asdict(task.reference),
+            "max_steps": task.max_steps,
+            "transitions": len(dataset),
+            "identity": dict(task.versions()) | {"dataset": dataset.sha256()},
+        },
+        "versions": _versions(),
+        "device": _device_info(device),
+        "git": _git(),
+        "command": run.command(),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+    }
+
+
+def _plain(pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+
+
+def _device_info(device: str) -> dict[str, Any]:
+    cuda = device.startswith("cuda")
+    return {
+        "type": device,
+        "name": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
+        "cuda": torch.version.cuda if cuda else None,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _git() -> dict[str, Any]:
+    """Commit of this code and whether the tree was clean; empty where it is not a checkout."""
+    here = Path(__file__).parent
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "clean": ask("status", "--porcelain", "-uno") == ""}
+    except (OSError, subprocess.CalledProcessError):
+        return {}

@@ -1,0 +1,227 @@
+"""Records of one suite -> rows (algorithms) x tasks x seeds, with everything that a reader must know.
+
+The only place that decides which run fills which cell. What is missing, doubled, mixed, damaged or
+unfinished becomes a note: a sentence that names it and, where one helps, the command that repairs it.
+"""
+
+import math
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import unknown
+from bench.notes import listed, missing, mixed, unfinished, where
+from bench.protocol import Protocol
+from bench.records import RunRecord, inference_label, no_runs, read_runs, variant_label
+
+INFERENCES = ("default", "all")
+
+
+@dataclass(frozen=True, order=True)
+class Row:
+    """One line of a report: an algorithm with the settings that set it apart."""
+
+    algorithm: str
+    variant: str  # settings given by hand; empty for none
+    steps: int  # gradient updates where they are not the suite's usual number, else 0
+    inference: str  # test-time setting, only where all of them are reported
+
+    @property
+    def label(self) -> str:
+        """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`."""
+        settings = ", ".join(filter(None, [self.variant, f"{self.steps:,} steps" if self.steps else ""]))
+        test_time = f" [{self.inference}]" if self.inference else ""
+        return self.algorithm + (f" ({settings})" if settings else "") + test_time
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One seed of one row on one task, and the run that it comes from."""
+
+    run: RunRecord
+    inference: Mapping[str, Any]
+    seed: int
+    score: float  # 0 uniformly random, 1 best known; NaN where the protocol's evaluations are missing
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All cells of one suite under one protocol."""
+
+    suite: str
+    protocol: Protocol
+    inference: str  # "default" or "all"
+    runs: Sequence[RunRecord]
+    cells: Mapping[tuple[Row, str], Mapping[int, Cell]]  # by row and task, then by seed
+    notes: Sequence[str]
+    flagged: frozenset[Row | str]  # rows and tasks whose runs are not strictly comparable
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return sorted({row for row, _ in self.cells})
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        return sorted({task for _, task in self.cells})
+
+    def seeds(self, row: Row) -> list[int]:
+        """Every seed that the row has on any task."""
+        return sorted({seed for task in self.tasks for seed in self.cells.get((row, task), {})})
+
+    def matrix(self, row: Row) -> np.ndarray:
+        """Scores (seeds, tasks) in the order of `seeds(row)` and `tasks`; NaN where there is none."""
+        return np.array(
+            [
+                [cell.score if (cell := self._cell(row, task, seed)) else math.nan for task in self.tasks]
+                for seed in self.seeds(row)
+            ]
+        )
+
+    def diverged(self, row: Row, task: str | None = None) -> int:
+        """How many diverged seeds enter the row (on one task)."""
+        tasks = self.tasks if task is None else [task]
+        return sum(cell.diverged for t in tasks for cell in self.cells.get((row, t), {}).values())
+
+    def sentence(self) -> str:
+        """What the score is, in one sentence."""
+        return self.protocol.describe(self.runs, self.inference)
+
+    def _cell(self, row: Row, task: str, seed: int) -> Cell | None:
+        return self.cells.get((row, task), {}).get(seed)
+
+
+def load(results: Path, suite: str, protocol: Protocol, inference: str = "default") -> Scores:
+    """The scores of `suite` from the records below `results`; raises UserError where there are none."""
+    runs, problems = read_runs(results, suite)
+    return build(runs, shorten(problems, results), results, suite, protocol, inference)
+
+
+def build(
+    runs: Iterable[RunRecord],
+    problems: Sequence[str],
+    results: Path,
+    suite: str,
+    protocol: Protocol,
+    inference: str = "default",
+) -> Scores:
+    """The scores of the runs of `suite`; `problems` are notes that exist already."""
+    if inference not in INFERENCES:
+        raise unknown("inference", inference, INFERENCES)
+    sound, notes = [], list(problems)
+    for run in sorted(runs, key=lambda run: (str(run.info.get("created")), str(run.info.get("id")))):
+        fault = _fault(run)
+        if fault:
+            notes.append(f"results: {_where_on_disk(run)} is left out: {fault}")
+        else:
+            sound.append(_without_damaged_lines(run, notes))
+    if not sound:
+        raise no_runs(results, suite)
+    cells, doubled = _cells(sound, protocol, inference)
+    not_comparable, flagged = mixed(cells, protocol)
+    notes += unfinished(sound) + missing(cells) + doubled + not_comparable
+    return Scores(suite, protocol, inference, sound, cells, tuple(dict.fromkeys(notes)), flagged)
+
+
+def shorten(problems: Iterable[str], results: Path) -> list[str]:
+    """The same sentences with paths that do not depend on where the results folder lies."""
+    return [problem.replace(f"{Path(results)}/", "results/") for problem in problems]
+
+
+def _where_on_disk(run: RunRecord) -> str:
+    return "/".join(run.path.parts[-4:])
+
+
+def _fault(run: RunRecord) -> str | None:
+    """Why run.json cannot be scored; None where it can."""
+    info = run.info
+    lacking = [key for key in _KEYS if key not in info]
+    if lacking:
+        return f"run.json lacks {', '.join(lacking)}"
+    for key in ("seeds", "eval_steps", "inferences"):
+        if not isinstance(info[key], list) or not info[key]:
+            return f"run.json holds no list of {key}"
+    try:
+        shlex.split(info["command"])
+    except (AttributeError, ValueError):
+        return "run.json holds no command line"
+    try:
+        random, best = (float(info["task_info"]["reference"][key]) for key in ("random", "best"))
+    except (KeyError, TypeError, ValueError):
+        return "run.json holds no reference scores"
+    if not math.isfinite(best - random) or best == random:
+        return "its reference scores span no scale"
+    return None
+
+
+_KEYS = (
+    "id", "suite", "task", "algorithm", "config", "overrides", "seeds", "steps", "eval_steps", "episodes",
+    "inferences", "task_info", "code", "created", "command",
+)  # fmt: skip
+
+
+def _without_damaged_lines(run: RunRecord, notes: list[str]) -> RunRecord:
+    """The run without evaluations that hold no numbers; each is said in `notes`."""
+    sound = []
+    for line in run.evaluations:
+        returns = line["returns"]
+        if line["status"] != "ok" or (returns and all(isinstance(r, (int, float)) for r in returns)):
+            sound.append(line)
+        else:
+            notes.append(
+                f"results: {where(run)}, run {run.info['id']}: the evaluation of seed {line['seed']} at step "
+                f"{line['step']} holds a return that is no number; it is left out"
+            )
+    return RunRecord(run.path, run.info, sound, run.summary)
+
+
+Cells = dict[tuple[Row, str], dict[int, Cell]]
+
+
+def _cells(runs: Sequence[RunRecord], protocol: Protocol, inference: str) -> tuple[Cells, list[str]]:
+    """The cells, and a note for every seed that was run twice. `runs` are ordered by creation."""
+    usual = _usual_steps(runs)
+    cells: Cells = {}
+    doubled: dict[tuple[str, str, str], list[int]] = {}
+    for run in runs:
+        for row, setting in _rows(run, usual, inference):
+            here = cells.setdefault((row, run.info["task"]), {})
+            for seed in run.info["seeds"]:
+                score = protocol.score(run, seed, setting)
+                new = Cell(run, setting, seed, score.value, score.diverged)
+                old = here.get(seed)
+                # an earlier run that has no score yet does not stand in the way of one that has
+                if old is None or (math.isnan(old.score) and not math.isnan(new.score)):
+                    here[seed] = new
+                if old is not None:
+                    other = run if here[seed] is old else old.run
+                    key = (where(run), here[seed].run.info["id"], other.info["id"])
+                    doubled.setdefault(key, []).append(seed)
+    notes = [
+        f"results: {place} has seeds {listed(seeds)} in two runs; run {kept}, the first created that has "
+        f"a score, counts and run {other} does not"
+        for (place, kept, other), seeds in sorted(doubled.items())
+    ]
+    return cells, notes
+
+
+def _usual_steps(runs: Iterable[RunRecord]) -> int:
+    """The number of updates that most seeds of the suite had; the larger one of a tie."""
+    counts: Counter[int] = Counter()
+    for run in runs:
+        counts[run.info["steps"]] += len(run.info["seeds"])
+    return max(counts, key=lambda steps: (counts[steps], steps))
+
+
+def _rows(run: RunRecord, usual: int, inference: str) -> Iterator[tuple[Row, Mapping[str, Any]]]:
+    settings = run.info["inferences"] if inference == "all" else run.info["inferences"][:1]
+    steps = run.info["steps"] if run.info["steps"] != usual else 0
+    for setting in settings:
+        named = inference_label(setting) if inference == "all" else ""
+        yield Row(run.info["algorithm"], variant_label(run.info), steps, named), setting

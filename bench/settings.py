@@ -1,0 +1,183 @@
+"""Options of an algorithm: which value a run uses, where it comes from, and how text becomes a value."""
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from bench.algorithm import Algorithm
+from bench.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The configuration of a run; `sources` says for every option that is not the default who set it."""
+
+    config: Any
+    sources: Mapping[str, str]
+
+
+def resolve(
+    name: str,
+    algorithm: type[Algorithm],
+    task_id: str,
+    layers: Mapping[str, Mapping[str, Any]],
+    overrides: Mapping[str, Any],
+) -> Resolved:
+    """Defaults, then `layers` (source -> options, in order; options that the algorithm lacks are passed
+    over), then the algorithm's own settings for the task, then what the user gave.
+
+    Raises UserError where a value is not allowed.
+    """
+    known = {field.name for field in fields(algorithm.Config)}
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    own = {"algorithm": task_settings(algorithm, task_id)}
+    for source, options in {**layers, **own, "user": overrides}.items():
+        for option, value in options.items():
+            if option in known:
+                values[option], sources[option] = value, source
+    try:
+        return Resolved(algorithm.Config(**values), sources)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def task_settings(algorithm: type[Algorithm], task_id: str) -> Mapping[str, Any]:
+    """The first entry of the algorithm's SETTINGS whose glob matches the task."""
+    import sys
+
+    table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", {})
+    return next((options for glob, options in table.items() if fnmatchcase(task_id, glob)), {})
+
+
+def parse_overrides(
+    items: Sequence[str], algorithms: Mapping[str, type[Algorithm]]
+) -> dict[str, dict[str, Any]]:
+    """`["iql.expectile=0.8", "hidden=64,64"]` -> the options of every algorithm.
+
+    Without the name of an algorithm an option goes to all that have it. Raises UserError for an unknown
+    algorithm, an option that nobody has, or a value of the wrong type.
+    """
+    result: dict[str, dict[str, Any]] = {name: {} for name in algorithms}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise UserError(f"--set {item!r} has no value; write --set ALGORITHM.OPTION=VALUE")
+        owner, dot, option = key.rpartition(".")
+        if dot and owner not in algorithms:
+            raise unknown("algorithm", owner, algorithms)
+        owners = [owner] if dot else [n for n, a in algorithms.items() if option in _options(a.Config)]
+        if not owners:
+            raise unknown("option", option, {o for a in algorithms.values() for o in _options(a.Config)})
+        for name in owners:
+            result[name][option] = parse_option(name, algorithms[name].Config, option, text)
+    return result
+
+
+def parse_inferences(items: Sequence[str], name: str, algorithm: Algorithm) -> list[Any]:
+    """`["sorl.steps=1,2", "sorl.candidates=1,4"]` -> the default setting and every combination."""
+    default = algorithm.Inference()
+    grid: dict[str, list[Any]] = {}
+    for item in items:
+        key, _, text = item.partition("=")
+        owner, _, option = key.rpartition(".")
+        if owner == name:
+            grid[option] = [parse_option(name, algorithm.Inference, option, part) for part in text.split(",")]
+    settings = [default]
+    for values in product(*grid.values()):
+        setting = algorithm.Inference(**dict(zip(grid, values, strict=True)))
+        if setting not in settings:
+            settings.append(setting)
+    try:
+        for setting in settings:
+            algorithm.check_inference(setting)
+    except ValueError as error:
+        raise UserError(f"{name}: inference {error}") from error
+    return settings
+
+
+def check_inference_items(items: Sequence[str], names: Sequence[str]) -> None:
+    """Raise UserError for `--inference` items that are not ALGORITHM.OPTION=VALUES of a chosen algorithm."""
+    for item in items:
+        key, equals, _ = item.partition("=")
+        owner, dot, _ = key.rpartition(".")
+        if not equals or not dot:
+            raise UserError(f"--inference {item!r} is not of the form ALGORITHM.OPTION=VALUE,VALUE")
+        if owner not in names:
+            raise unknown("algorithm", owner, names)
+
+
+def parse_option(owner: str, config: type, option: str, text: str) -> Any:
+    """The value of an option from its text, by the type in the dataclass. Raises UserError."""
+    types_ = _options(config)
+    if option not in types_:
+        raise UserError(f"{owner} has no option {option!r}; it has: {', '.join(sorted(types_)) or 'none'}")
+    try:
+        return _parse(types_[option], text)
+    except ValueError:
+        wanted = _type_name(types_[option])
+        raise UserError(f"{owner}.{option} = {text!r} is not {wanted}; give {wanted}") from None
+
+
+def describe(config: Any) -> dict[str, Any]:
+    """A configuration as plain JSON data."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+
+
+def defaults(config: type) -> dict[str, Any]:
+    """Option -> default value; raises UserError where an option has none."""
+    for field in fields(config):
+        if field.default is MISSING:
+            raise UserError(
+                f"{config.__qualname__}.{field.name} has no default value; every option needs one"
+            )
+    return {field.name: field.default for field in fields(config)}
+
+
+def _options(config: type) -> dict[str, Any]:
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in fields(config)}
+
+
+def _parse(kind: Any, text: str) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if text.lower() == "none":
+            return None
+        return _parse(next(a for a in arguments if a is not type(None)), text)
+    if origin is Literal:
+        for value in arguments:
+            if str(value) == text:
+                return value
+        raise ValueError(text)
+    if origin is tuple:
+        return tuple(_parse(arguments[0], part) for part in text.split(",") if part)
+    if kind is bool:
+        return (
+            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+            if (text.lower() in {"true", "1", "yes", "false", "0", "no"})
+            else _refuse(text)
+        )
+    if kind in (int, float, str):
+        return kind(text)
+    raise ValueError(text)
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _type_name(kind: Any) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if a is type(None) else _type_name(a) for a in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple:
+        return f"a list of {getattr(arguments[0], '__name__', arguments[0])}s such as 64,64"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(
+        kind, str(kind)
+    )

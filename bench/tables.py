@@ -1,0 +1,104 @@
+"""A table as data, and its two printed forms: Markdown and LaTeX. Names are untrusted text in both."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a table, ready to print."""
+
+    text: str
+    interval: str = ""  # `[1.0, 2.0]`
+    bold: bool = False
+    diverged: bool = False  # a diverged seed enters the number
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table with all that must stand under it."""
+
+    title: str
+    corner: str  # what the rows are
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Entry]]]
+    foot: Sequence[str]  # sentences: protocol, intervals, rules
+    notes: Sequence[str]  # sentences: what is missing, mixed, doubled
+
+
+NO_ENTRY = Entry("–")
+
+
+def markdown(sheet: Sheet) -> str:
+    """A GitHub table, padded so that it also reads well as plain text."""
+    head = [sheet.corner, *map(_md, sheet.head)]
+    body = [[_md(label), *map(_md_entry, entries)] for label, entries in sheet.rows]
+    widths = [max(3, *(len(row[i]) for row in [head, *body])) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [f"### {_md(sheet.title)}", ""]
+    for row in (head, rule, *body):
+        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"{_md(sentence)}  " for sentence in sheet.foot)]
+    if sheet.notes:
+        lines += ["", "Notes:", "", *(f"- {_md(note)}" for note in sheet.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _md(text: str) -> str:
+    """Text without a meaning to Markdown or HTML; underscores inside words have none and stay."""
+    text = re.sub(r"([\\`*|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _md_entry(entry: Entry) -> str:
+    number = f"**{entry.text}**" if entry.bold else entry.text
+    return " ".join(filter(None, [number + "†" * entry.diverged, entry.interval]))
+
+
+def latex(sheet: Sheet) -> str:
+    """A booktabs table as a fragment for \\input; needs the packages booktabs and graphicx."""
+    columns = "l" + "r" * len(sheet.head)
+    lines = [
+        r"\begin{table}[ht]",
+        r"\centering",
+        rf"\caption{{{_tex(sheet.title)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join(map(_tex, [sheet.corner, *sheet.head])) + r" \\",
+        r"\midrule",
+    ]
+    lines += [" & ".join([_tex(label), *map(_tex_entry, entries)]) + r" \\" for label, entries in sheet.rows]
+    lines += [
+        r"\bottomrule",
+        r"\end{tabular}}",
+        "",
+        r"\smallskip",
+        r"\begin{minipage}{\linewidth}\footnotesize",
+    ]
+    lines += [_tex(sentence) + r"\par" for sentence in [*sheet.foot, *sheet.notes]]
+    return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", "†": r"\textsuperscript{\textdagger}",
+    "‡": r"\textsuperscript{\textdaggerdbl}", "–": "--",
+    "[": "{[}", "]": "{]}",  # a bracket at the start of a line is an argument of the \\ before it
+    "'": r"\textquotesingle{}",  # commands are copied from notes
+    **{character: "\\" + character for character in "#$%&_{}"},
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    """Text without a meaning to LaTeX; hyphens never join to a dash, because commands have options."""
+    text = " ".join(text.split()).replace("--", "-\0-")
+    return "".join(_TEX.get(character, character) for character in text).replace("\0", "{}")
+
+
+def _tex_entry(entry: Entry) -> str:
+    number = rf"\textbf{{{_tex(entry.text)}}}" if entry.bold else _tex(entry.text)
+    small = rf"{{\scriptsize {_tex(entry.interval)}}}" if entry.interval else ""
+    return " ".join(filter(None, [number + _tex("†" * entry.diverged), small]))
