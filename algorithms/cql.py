@@ -8,7 +8,9 @@ so that the learned Q is a lower bound. With `lagrange_gap` the weight of that t
 that the gap between the two stays at a threshold.
 
 Follows the authors' code as restated in CORL: importance weights for the sampled actions, no entropy
-in the TD target, all losses computed from the parameters at the start of the update.
+in the TD target, all losses computed from the parameters at the start of the update, and a policy that
+starts with log deviations around -1. (There, factor and offset of the log deviation are trained as well;
+here the last layer alone does it.)
 
 Shapes: B transitions, D observation, A action, N sampled actions, 2 critics.
 """
@@ -93,7 +95,8 @@ class CQL(Algorithm):
         if self.config.lagrange_gap is None:
             conservative = self.config.alpha * gap.sum()
         else:
-            conservative = self.multiplier(nets) * self.config.alpha * (gap - self.config.lagrange_gap).sum()
+            excess = (gap - self.config.lagrange_gap).sum()
+            conservative = self.multiplier(nets) * self.config.alpha * excess
         return td + conservative, {"q": q.mean(), "gap": gap.mean()}
 
     def multiplier_loss(self, nets, batch, noise):
@@ -110,7 +113,7 @@ class CQL(Algorithm):
         return batch.reward + self.config.discount * (1 - batch.terminal) * next_q
 
     def gap(self, nets, batch, noise, q):
-        """log sum exp Q over sampled actions, importance-weighted, minus Q of the data: one per critic, (2,)."""
+        """log sum exp Q of sampled actions, importance-weighted, minus Q of the data: per critic, (2,)."""
         here, here_log_prob = self.sample(nets, batch.obs, noise.here)  # (N, B, A), (N, B)
         after, after_log_prob = self.sample(nets, batch.next_obs, noise.next)
         actions = torch.cat((2 * noise.uniform - 1, after, here)).detach()  # (3N, B, A)
@@ -125,7 +128,7 @@ class CQL(Algorithm):
     def sample(self, nets, obs, noise):
         """Actions (..., B, A) of the policy at obs (B, D), and their log densities (..., B)."""
         mean, log_std = nets.actor(obs).chunk(2, -1)
-        return tanh_gaussian(mean, log_std.clamp(-20, 2), noise)
+        return tanh_gaussian(mean, (log_std - 1).clamp(-20, 2), noise)
 
     def q(self, critic, obs, action):
         """Both critics at actions (..., B, A): (2, ..., B)."""

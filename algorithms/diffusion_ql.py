@@ -107,12 +107,12 @@ class DiffusionQL(Algorithm):
         return -q[noise.guide].mean() / q[1 - noise.guide].abs().mean().detach()
 
     def denoise(self, actor, obs, noise):
-        """The reverse chain, eq. (1): noise (T, ..., A), the first the start -> action (..., A) in [-1, 1]."""
+        """The reverse chain, eq. (1): noise (T, ..., A), from whose first it starts -> action (..., A)."""
         schedule = self.schedule(noise)
         action = noise[0]
         for step in reversed(range(self.config.denoise_timesteps)):
             kept = schedule["kept"][step]
-            predicted = actor(obs, action, torch.full_like(action[..., 0], step))
+            predicted = actor(obs, action, torch.full_like(kept, step))
             clean = (action - (1 - kept).sqrt() * predicted) / kept.sqrt()
             action = schedule["to_clean"][step] * clean.clamp(-1, 1) + schedule["to_noisy"][step] * action
             if step > 0:

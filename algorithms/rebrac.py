@@ -7,7 +7,8 @@ TD3+BC with the distance to the recorded action penalized twice, in the actor an
 with weights of their own, and layer norm in the critics.
 
 Follows the authors' code (DT6A/ReBRAC): both critics' minimum guides the actor, Q is divided by its mean
-size, actor and targets move in every second update, targets only then. The paper tunes the two weights
+size, actor and targets move in every second update, targets only then (towards the new parameters; there,
+the actor's target follows the parameters from before its step). The paper tunes the two weights
 for every data set; the defaults here are in the middle of its grid.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -46,6 +46,8 @@ class Config(BaseConfig):
         for name in ("denoise_timesteps", "max_k_backprop"):
             if not is_power_of_two(getattr(self, name)):
                 raise ValueError(f"{name} = {getattr(self, name)}; it must be a power of two")
+        if self.denoise_timesteps < 2:
+            raise ValueError("denoise_timesteps = 1; self-consistency needs at least 2")
         if self.max_k_backprop > self.denoise_timesteps:
             raise ValueError(
                 f"max_k_backprop = {self.max_k_backprop} exceeds denoise_timesteps = {self.denoise_timesteps}"
@@ -165,7 +167,7 @@ class SORL(Algorithm):
     def step_levels(self, like):
         """The level of each row: equal blocks from the second finest down to 0, which gets the rest."""
         finest = self.config.denoise_timesteps.bit_length() - 1
-        block = len(like) // finest
+        block = max(1, len(like) // finest)
         row = torch.arange(len(like), device=like.device)
         return (finest - 1 - row // block).clamp(min=0).to(like.dtype)
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from algorithms import ALGORITHMS
-from bench import leaderboard, report
+from bench import report
 from bench.conformance import check
 from bench.errors import UserError, unknown
 from bench.executors.local import execute_all
@@ -92,7 +92,13 @@ def _add_run(commands: Any) -> None:
         help="test-time settings to evaluate besides the default, such as sorl.steps=1,2,4",
     )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
-    add("--jobs", type=_positive, metavar="N", help="runs at once; default: one per core, or one on a GPU")
+    add(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="runs at once; default: as many as cores allow, one on a GPU",
+    )
+    add("--threads", type=_positive, default=1, metavar="N", help="cores for each run; default: 1")
     _add_results(parser)
     parser.set_defaults(command=_run)
 
@@ -107,17 +113,14 @@ def _add_report(commands: Any) -> None:
     parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
     parser.add_argument("suite", metavar="SUITE")
     parser.add_argument("--format", choices=["md", "csv", "latex"], default="md")
-    parser.add_argument(
-        "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
-    )
-    _add_protocol(parser)
+    _add_scoring(parser)
     _add_results(parser)
     parser.set_defaults(command=_report)
 
 
 def _add_leaderboard(commands: Any) -> None:
     parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
-    _add_protocol(parser)
+    _add_scoring(parser)
     _add_results(parser)
     parser.set_defaults(command=_leaderboard)
 
@@ -126,12 +129,15 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
 
 
-def _add_protocol(parser: argparse.ArgumentParser) -> None:
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}"
     )
     parser.add_argument(
         "--replicates", type=_positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
+    )
+    parser.add_argument(
+        "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
     )
 
 
@@ -179,19 +185,20 @@ def _run(options: argparse.Namespace) -> int:
     waiting = [run for run in runs if not is_finished(run, options.results)]
     _say_finished(console, runs, waiting, options.results)
     start = time.monotonic()
-    jobs = min(
-        options.jobs or (1 if device.startswith("cuda") else os.cpu_count() or 1), max(1, len(waiting))
-    )
+    jobs = min(options.jobs or _default_jobs(device, options.threads), max(1, len(waiting)))
     with Display(len(waiting), console) as display:
-        execute_all(waiting, partial(_work, options.results, device), jobs, display)
+        execute_all(waiting, partial(_work, options.results, device), jobs, options.threads, display)
     for title, error in display.errors.items():
-        console.print(f"{title}: {error}", markup=False, highlight=False)
+        console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
     done = len(waiting) - len(display.errors)
-    print(
-        f"{done} of {len(waiting)} runs finished in {time.monotonic() - start:.0f} s; records in {options.results}"
-    )
+    seconds = time.monotonic() - start
+    print(f"{done} of {len(waiting)} runs finished in {seconds:.0f} s; records in {options.results}")
     print(f"Next: bench report {suite.name}    bench leaderboard")
     return 1 if display.errors else 0
+
+
+def _default_jobs(device: str, threads: int) -> int:
+    return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // threads)
 
 
 def _entries(options: argparse.Namespace) -> list[Entry]:
@@ -208,6 +215,7 @@ def _say_finished(console: Console, runs: Sequence[Run], waiting: Sequence[Run],
             f"{len(skipped)} of {len(runs)} runs are finished already in {results} and are skipped: {shown}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -234,7 +242,7 @@ def _check(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     _suite(options.suite)
     protocol = _protocol(options.protocol)
-    print(
+    sys.stdout.write(
         report.render(
             options.results, options.suite, options.format, protocol, options.inference, options.replicates
         )
@@ -243,7 +251,10 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    path = leaderboard.write_leaderboard(options.results, _protocol(options.protocol), options.replicates)
+    from bench.leaderboard import write_leaderboard  # here: matplotlib would slow down every other command
+
+    protocol = _protocol(options.protocol)
+    path = write_leaderboard(options.results, protocol, options.replicates, options.inference)
     print(f"wrote {path}")
     return 0
 

@@ -1,10 +1,11 @@
 """Does an algorithm keep the rules of the interface? Behind `bench check`, and run on every algorithm here.
 
-A check is a function that raises CheckFailed (or AuthorError, which the learner raises by itself) with a
+A check is a function that raises CheckError (or AuthorError, which the learner raises by itself) with a
 sentence that says what is wrong and what to do.
 """
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,9 +24,10 @@ from bench.streams import stream
 
 OBS_DIM, UPDATES, TOLERANCE = 3, 20, 1e-4
 SEEDS = (0, 3, 11)
+HERE, TORCH = (os.path.dirname(module) + os.sep for module in (__file__, torch.__file__))
 
 
-class CheckFailed(UserError):
+class CheckError(UserError):
     """What is wrong, and what to do."""
 
 
@@ -56,14 +58,17 @@ def check(algorithm: type[Algorithm]) -> Iterator[Result]:
 
 def configuration(algorithm: type[Algorithm]) -> None:
     """Config is a frozen dataclass that extends BaseConfig, with a default for every option."""
-    for name, config, base in (("Config", algorithm.Config, BaseConfig), ("Inference", algorithm.Inference, object)):
+    for name, config, base in (
+        ("Config", algorithm.Config, BaseConfig),
+        ("Inference", algorithm.Inference, object),
+    ):
         if not dataclasses.is_dataclass(config) or not config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-            raise CheckFailed(f"{name} is not a frozen dataclass; put @dataclass(frozen=True) above it")
+            raise CheckError(f"{name} is not a frozen dataclass; put @dataclass(frozen=True) above it")
         if not issubclass(config, base):
-            raise CheckFailed(f"{name} does not extend BaseConfig; write class Config(BaseConfig)")
+            raise CheckError(f"{name} does not extend BaseConfig; write class Config(BaseConfig)")
         for field in dataclasses.fields(config):
             if field.default is dataclasses.MISSING:
-                raise CheckFailed(f"{name}.{field.name} has no default value; every option needs one")
+                raise CheckError(f"{name}.{field.name} has no default value; every option needs one")
 
 
 def runs(algorithm: type[Algorithm]) -> None:
@@ -72,7 +77,7 @@ def runs(algorithm: type[Algorithm]) -> None:
         learner = _train(Learner, algorithm, SEEDS, UPDATES, action_dim)
         _act(learner, action_dim, 5)
         if not learner.finite().all():
-            raise CheckFailed(f"parameters are not finite after {UPDATES} updates on harmless data")
+            raise CheckError(f"parameters are not finite after {UPDATES} updates on harmless data")
 
 
 def changes_only_what_it_trains(algorithm: type[Algorithm]) -> None:
@@ -85,7 +90,7 @@ def repeats_bit_for_bit(algorithm: type[Algorithm]) -> None:
     first, second = (_train(Learner, algorithm, SEEDS, UPDATES).weights() for _ in range(2))
     for name, tensor in first.items():
         if not torch.equal(tensor, second[name]):
-            raise CheckFailed(
+            raise CheckError(
                 f"{name} differs between two equal runs; is there state outside the networks, or "
                 "randomness that noise() does not declare?"
             )
@@ -111,7 +116,9 @@ def equals_a_plain_loop(algorithm: type[Algorithm]) -> None:
         plain.update(Batch(*(column[0] for column in batch)), Draws(tensors, noise.choices))
     for name, module in plain.modules.items():
         for key, p in module.named_parameters():
-            _compare(f"net/{name}/{key}", stacked[f"net/{name}/{key}"][0], p.detach(), "stacked", "a plain loop")
+            _compare(
+                f"net/{name}/{key}", stacked[f"net/{name}/{key}"][0], p.detach(), "stacked", "a plain loop"
+            )
 
 
 def acts_within_bounds(algorithm: type[Algorithm]) -> None:
@@ -119,10 +126,10 @@ def acts_within_bounds(algorithm: type[Algorithm]) -> None:
     learner = _train(Learner, algorithm, SEEDS, UPDATES)
     action = _act(learner, 2, 7, scale=10.0)
     if not action.isfinite().all():
-        raise CheckFailed("act returned an action that is not finite")
+        raise CheckError("act returned an action that is not finite")
     worst = action.abs().max().item()
     if worst > 1 + 1e-6:
-        raise CheckFailed(f"act returned an action of {worst:.4g}; actions lie in [-1, 1] (clamp or tanh?)")
+        raise CheckError(f"act returned an action of {worst:.4g}; actions lie in [-1, 1] (clamp or tanh?)")
 
 
 def acts_on_each_observation_alone(algorithm: type[Algorithm]) -> None:
@@ -131,9 +138,9 @@ def acts_on_each_observation_alone(algorithm: type[Algorithm]) -> None:
     together, first = _act(learner, 2, 8), _act(learner, 2, 8, take=3)
     difference = (together[:, :3] - first).abs().max().item()
     if difference > TOLERANCE:
-        raise CheckFailed(
-            f"the same observation gets another action (by {difference:.2g}) when other observations are in the "
-            "batch; are candidates paired with their own observation?"
+        raise CheckError(
+            f"the same observation gets another action (by {difference:.2g}) when other observations are in "
+            "the batch; are candidates paired with their own observation?"
         )
 
 
@@ -149,7 +156,7 @@ def continues_after_loading(algorithm: type[Algorithm]) -> None:
         fresh.update(*sampler(step))
     for name, tensor in fresh.weights().items():
         if not torch.equal(tensor, straight[name]):
-            raise CheckFailed(f"{name} differs after saving and loading; is there state outside the networks?")
+            raise CheckError(f"{name} differs after saving and loading; is there state outside the networks?")
 
 
 CHECKS: dict[str, Callable[[type[Algorithm]], None]] = {
@@ -173,7 +180,7 @@ class _Watched(Learner):
         before = self._snapshot()
         super().update(batch, noise)
         for name in self._changed(before) - self.allowed:
-            raise CheckFailed(
+            raise CheckError(
                 f"update changes {name}, which it neither minimizes nor moves as a target; "
                 "change networks only through learner.minimize and learner.update_target"
             )
@@ -183,7 +190,9 @@ class _Watched(Learner):
         before = self._snapshot()
         result = super()._evaluate(names, loss, batch, noise)
         for name in self._changed(before):
-            raise CheckFailed(f"{loss.__qualname__} changes {name} in place; a loss changes nothing, it returns a number")
+            raise CheckError(
+                f"{loss.__qualname__} changes {name} in place; a loss changes nothing, it returns a number"
+            )
         return result
 
     def update_target(self, name: str) -> None:
@@ -242,7 +251,9 @@ def _train(
     return learner
 
 
-def _act(learner: Learner, action_dim: int, count: int, take: int | None = None, scale: float = 1.0) -> Tensor:
+def _act(
+    learner: Learner, action_dim: int, count: int, take: int | None = None, scale: float = 1.0
+) -> Tensor:
     """Actions (S, E, A) for `count` random observations, or for the first `take` of them."""
     inference = learner.algorithm.Inference()
     take = take or count
@@ -254,14 +265,16 @@ def _act(learner: Learner, action_dim: int, count: int, take: int | None = None,
     }
     action = learner.act(torch.from_numpy(obs), Draws(noise, {}), inference)
     if action.shape != (seeds, take, action_dim):
-        raise CheckFailed(f"act returned shape {tuple(action.shape[1:])} for {take} observations, not {(take, action_dim)}")
+        raise CheckError(
+            f"act returned shape {tuple(action.shape[1:])} for {take} observations, not {(take, action_dim)}"
+        )
     return action
 
 
 def _compare(name: str, first: Tensor, second: Tensor, one: str, other: str) -> None:
     difference = (first - second).abs().max().item()
     if not difference <= TOLERANCE:
-        raise CheckFailed(
+        raise CheckError(
             f"{name} differs by {difference:.2g} after {UPDATES} updates between {one} and {other}; "
             f"{TOLERANCE:g} is allowed"
         )
@@ -269,6 +282,8 @@ def _compare(name: str, first: Tensor, second: Tensor, one: str, other: str) -> 
 
 def _last_line(error: Exception) -> str:
     """`file:line: Type: message` of where an author's code failed."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/bench/" not in f.filename and "/torch/" not in f.filename]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((HERE, TORCH))
+    ]
     where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
     return f"{where}{type(error).__name__}: {error}".splitlines()[0]

@@ -71,8 +71,15 @@ class Dataset:
         action lies outside [-1, 1].
         """
         columns: dict[str, list[np.ndarray]] = {field.name: [] for field in fields(Dataset)}
+        sizes = None  # D and A of the first episode
         for number, episode in enumerate(episodes):
             _check(number, episode)
+            sizes = sizes or (episode.obs.shape[1], episode.action.shape[1])
+            if (episode.obs.shape[1], episode.action.shape[1]) != sizes:
+                raise UserError(
+                    f"episode {number} has observations and actions of sizes {episode.obs.shape[1]} and "
+                    f"{episode.action.shape[1]}, episode 0 of {sizes[0]} and {sizes[1]}; all need the same"
+                )
             last = np.zeros(len(episode.reward), np.float32)
             last[-1] = 1
             columns["obs"].append(episode.obs[:-1])
@@ -119,7 +126,12 @@ def _check(number: int, episode: Episode) -> None:
             f"{where} has {len(episode.obs)} observations, {len(episode.action)} actions and "
             f"{steps} rewards; T steps have T + 1 observations, T actions and T rewards"
         )
-    for name in ("obs", "action", "reward"):
+    for name, axes in (("obs", 2), ("action", 2), ("reward", 1)):
+        shape = getattr(episode, name).shape
+        if len(shape) != axes:
+            raise UserError(
+                f"{where} has a {name} of shape {shape}; obs (T + 1, D), action (T, A), reward (T,)"
+            )
         if not np.isfinite(getattr(episode, name)).all():
             raise UserError(f"{where} has a {name} that is not finite; repair or drop the episode")
     worst = np.abs(episode.action).max()
@@ -157,7 +169,7 @@ def _read(path: Path) -> Dataset | None:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {f.name: torch.from_numpy(stored[f.name]) for f in fields(Dataset)}
             expected = json.loads(str(stored["meta"]))["sha256"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
         return None
     dataset = Dataset(**arrays)
     return dataset if dataset.sha256() == expected else None
@@ -174,4 +186,4 @@ def _write(path: Path, dataset: Dataset) -> None:
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror}; set BENCH_CACHE to a folder that can be written"
-        )
+        ) from error

@@ -94,6 +94,10 @@ class Learner:
     def update(self, batch: Batch, noise: Draws) -> None:
         """One update of all seeds; batch and noise have a leading seed axis."""
         metrics = self.algorithm.update(self, batch, noise)
+        if not isinstance(metrics, dict):
+            raise AuthorError(
+                f"{_title(self.algorithm.update)} must return a dict of metrics ({{}} for none)"
+            )
         self.metrics |= {name: value.detach() for name, value in metrics.items()}
         self.step += 1
 
@@ -137,6 +141,8 @@ class Learner:
         Target networks follow the parameters from before the step. This is what a JAX agent does that
         computes all gradients from one set of parameters.
         """
+        if self._pending is not None:
+            raise AuthorError("learner.simultaneously() stands inside another one; one block holds all calls")
         self._pending = []
         try:
             yield
@@ -160,7 +166,9 @@ class Learner:
     def finite(self) -> Tensor:
         """For every seed, whether all its parameters are finite: (S,) bool."""
         seeds = len(self.seeds)
-        parts = [p.isfinite().view(seeds, -1).all(1) for stack in self.params.values() for p in stack.values()]
+        parts = [
+            p.isfinite().view(seeds, -1).all(1) for stack in self.params.values() for p in stack.values()
+        ]
         return torch.stack(parts).all(0)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -184,7 +192,9 @@ class Learner:
         for key, tensor in state.items():
             if key.startswith("adam/"):
                 _, names, index, entry = key.split("/")
-                groups.setdefault(tuple(names.split("+")), {}).setdefault(int(index), {})[entry] = tensor
+                groups.setdefault(tuple(names.split("+")), {}).setdefault(int(index), {})[entry] = (
+                    tensor.clone()
+                )
         for group, entries in groups.items():
             optimizer = self._optimizer(group)
             optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
@@ -215,7 +225,8 @@ class Learner:
                 raise AuthorError(
                     f"{_title(loss)}: the metric {key!r} has shape {tuple(value.shape[1:])}, not ()"
                 )
-        return values, {key: value.detach() for key, value in metrics.items()}
+        # A copy, because a metric may be a parameter itself, which the step changes.
+        return values, {key: value.detach().clone() for key, value in metrics.items()}
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -248,7 +259,7 @@ class Learner:
                 done = min(self.step / self.steps, 1)
                 group["lr"] = self.networks[name].lr * (1 + math.cos(math.pi * done)) / 2
         for leaf, grad in zip(leaves, grads, strict=True):
-            leaf.grad = grad
+            leaf.grad = grad.contiguous()  # the fused step reads memory in order, whatever the strides say
         optimizer.step()
         for leaf in leaves:
             leaf.grad = None
@@ -303,9 +314,11 @@ def _author_errors(function: Callable[..., Any]) -> Iterator[None]:
     """Say in the author's terms what vmap complains about."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         remedies = {
-            "randomness": "draws its own random numbers; declare them in noise() or act_noise() and use noise.NAME",
+            "must only return Tensors": "returns something that is not a tensor; losses, metrics and actions "
+            "are tensors, and a loss returns (scalar, dict of metrics)",
+            "randomness": "draws its own random numbers; declare them in noise() or act_noise()",
             ".item()": "reads a tensor's value as a Python number (.item(), float(), if tensor:); "
             "use torch.where, or a Choice for decisions of the schedule",
             "data-dependent control flow": "branches on a tensor; use torch.where, or a Choice",

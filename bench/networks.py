@@ -6,8 +6,8 @@ zero, as in the code of OGBench, FQL and SORL.
 """
 
 import math
-from itertools import pairwise
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -133,8 +133,8 @@ class TanhPolicy(MLP):
 class NoisePredictor(nn.Module):
     """The network of a diffusion policy: obs (B, D), noisy action (B, A), diffusion step -> noise (B, A).
 
-    The integer step, a float tensor (B,), enters through a sinusoidal embedding and two layers, as in
-    the code of Diffusion-QL.
+    The integer step, a float tensor (B,) or () if it is the same for all, enters through a sinusoidal
+    embedding and two layers, as in the code of Diffusion-QL.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class NoisePredictor(nn.Module):
         rates = torch.exp(torch.arange(half, device=obs.device) * (-math.log(10_000) / (half - 1)))
         angles = step[..., None] * rates
         embedding = self.time(torch.cat((angles.sin(), angles.cos()), -1))
-        return self.body(action, embedding, obs)
+        return self.body(action, embedding.expand(*action.shape[:-1], -1), obs)
 
 
 class Scalar(nn.Module):

@@ -34,7 +34,9 @@ class PlainLearner:
         self.algorithm.update(self, batch, noise)  # type: ignore[arg-type]
         self.step += 1
 
-    def minimize(self, names: str | tuple[str, ...], loss: Any, batch: Batch, noise: Draws) -> dict[str, Tensor]:
+    def minimize(
+        self, names: str | tuple[str, ...], loss: Any, batch: Batch, noise: Draws
+    ) -> dict[str, Tensor]:
         """One Adam step on the named networks."""
         names = (names,) if isinstance(names, str) else names
         for name, module in self.modules.items():
@@ -77,9 +79,13 @@ class PlainLearner:
         else:
             self.pending.append(change)
 
-    def _descend(self, names: tuple[str, ...], leaves: list[nn.Parameter], grads: list[Tensor | None]) -> None:
+    def _descend(
+        self, names: tuple[str, ...], leaves: list[nn.Parameter], grads: list[Tensor | None]
+    ) -> None:
         if names not in self.optimizers:
-            groups = [{"params": list(self.modules[n].parameters()), "lr": self.networks[n].lr} for n in names]
+            groups = [
+                {"params": list(self.modules[n].parameters()), "lr": self.networks[n].lr} for n in names
+            ]
             self.optimizers[names] = torch.optim.Adam(groups)
         for name, group in zip(names, self.optimizers[names].param_groups, strict=True):
             if self.networks[name].schedule == "cosine":

@@ -1,4 +1,4 @@
-"""From what the user asked for to a list of runs. A run is data: frozen, hashable, with an id of its content."""
+"""From what the user asked for to a list of runs. A run is frozen data with an id of its content."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ class Run:
         content = [
             self.code,
             self.config,
-            self.inferences,
+            (self.inferences[0], *sorted(self.inferences[1:], key=repr)),
             self.seeds,
             self.steps,
             self.eval_steps,
@@ -63,9 +63,10 @@ class Run:
         words += ["--evaluations", str(len(self.eval_steps)), "--episodes", str(self.episodes)]
         for option, value in self.overrides:
             words += ["--set", f"{self.algorithm}.{option}={_text(value)}"]
-        for option in dict(self.inferences[0]):
-            values = list(dict.fromkeys(dict(setting)[option] for setting in self.inferences))
-            if len(values) > 1:
+        default, *others = map(dict, self.inferences)
+        for option in default:
+            values = list(dict.fromkeys(setting[option] for setting in others))
+            if values not in ([], [default[option]]):
                 words += ["--inference", f"{self.algorithm}.{option}={_text(tuple(values))}"]
         return shlex.join(words)
 
@@ -93,10 +94,10 @@ def plan(suite: Suite, entries: Sequence[Entry], request: Request) -> list[Run]:
 
 
 def select_tasks(suite: Suite, globs: str | None) -> list[Task]:
-    """The tasks of a suite whose names match one of the globs. Raises UserError for a glob without a match."""
+    """The tasks whose names match one of the globs. Raises UserError for a glob without a match."""
     if globs is None:
         return list(suite.tasks.values())
-    chosen = {}
+    chosen: dict[str, Task] = {}
     for glob in globs.split(","):
         matches = {name: task for name, task in suite.tasks.items() if fnmatchcase(name, glob)}
         if not matches:

@@ -69,4 +69,4 @@ class Display:
             self._say(f"{place} {run.title}: {self.scores.get(run, 'no score')}, {seconds:.0f} s{words}")
 
     def _say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -62,10 +62,9 @@ class Protocol:
         return (
             f"Protocol {self.name}: the score of a training seed is {self._number(runs)}, "
             f"after {steps} gradient updates, over {episodes} episodes per seed and evaluation whose "
-            f"evaluation seeds are the same for all algorithms, with {setting}, on the scale 0 = uniformly random, "
-            "100 = best known; "
-            "a diverged seed (†) counts as 0, the level of a uniformly random policy, and is never "
-            "dropped or repaired."
+            f"evaluation seeds are the same for all algorithms, with {setting}, on the scale "
+            "0 = uniformly random, 100 = best known; a diverged seed (†) counts as 0, the level of a "
+            "uniformly random policy, and is never dropped or repaired."
         )
 
     def _number(self, runs: Sequence[RunRecord]) -> str:

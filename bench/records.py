@@ -153,6 +153,7 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
         for episode, (value, won, length) in enumerate(
             zip(line["returns"], success, line["lengths"], strict=True)
         ):
+            value = math.nan if value is None else value  # an environment paid NaN or infinity
             score = (value - reference["random"]) / scale
             yield (*where, episode, "ok", value, won, length, score)
 
@@ -166,10 +167,10 @@ def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        problems.append(f"{path} cannot be read ({error}); the run is left out")
+        problems.append(f"{path} cannot be read ({error}); it is left out")
         return None
     if not isinstance(content, dict):
-        problems.append(f"{path} holds no JSON object; the run is left out")
+        problems.append(f"{path} holds no JSON object; it is left out")
         return None
     return content
 

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from bench.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class Entry:
-    """An algorithm that was looked up: the name in records, how to find it again, its class, its code's hash."""
+    """An algorithm that was looked up: name in records, how to find it again, class, hash of its code."""
 
     name: str
     source: str
@@ -32,6 +33,8 @@ def find_algorithm(source: str, registered: Mapping[str, type[Algorithm]]) -> En
         path, _, class_name = source.rpartition(":")
         algorithm = _load(Path(path), class_name)
         return Entry(f"{Path(path).stem}.{class_name}", source, algorithm, code_hash(algorithm))
+    if source.endswith(".py"):
+        raise UserError(f"{source} names no class; give a Python file and a class: {source}:MyAlgo")
     if source not in registered:
         raise unknown("algorithm", source, registered)
     return Entry(source, source, registered[source], code_hash(registered[source]))
@@ -41,10 +44,9 @@ def code_hash(algorithm: type[Algorithm]) -> str:
     """Hash of the file that defines an algorithm, blind to comments, docstrings and layout."""
     tree = ast.parse(Path(inspect.getfile(algorithm)).read_text())
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0].value.value = ""
+        match getattr(node, "body", None):
+            case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                node.body = rest or [ast.Pass()]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
@@ -61,7 +63,7 @@ def _load(path: Path, class_name: str) -> type[Algorithm]:
         sys.modules[name] = module  # dataclasses and SETTINGS are looked up here
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # anything may happen in somebody's file
+        except (Exception, SystemExit) as error:  # anything may happen in somebody's file
             del sys.modules[name]
             line = _line_in(path, error)
             raise UserError(f"{path}{line} does not import: {type(error).__name__}: {error}") from error
@@ -74,13 +76,14 @@ def _load(path: Path, class_name: str) -> type[Algorithm]:
     return found
 
 
-def _line_in(path: Path, error: Exception) -> str:
+def _line_in(path: Path, error: BaseException) -> str:
     """`:12` for the last line of the file that the error passed through; empty where there is none."""
-    if isinstance(error, SyntaxError) and error.lineno:
+    name = os.path.abspath(path)  # what Python calls the file, however the user wrote it
+    if isinstance(error, SyntaxError) and error.filename == name:
         return f":{error.lineno}"
     lines, trace = [], error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if trace.tb_frame.f_code.co_filename == name:
             lines.append(trace.tb_lineno)
         trace = trace.tb_next
     return f":{lines[-1]}" if lines else ""

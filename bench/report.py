@@ -153,7 +153,7 @@ def foot(summary: Summary) -> list[str]:
         )
     broken = [(row, scores.diverged(row)) for row in summary.order if scores.diverged(row)]
     if broken:
-        named = ", ".join(f"{row.label} {_counted(number, 'seed')}" for row, number in broken)
+        named = ", ".join(f"{row.label} {number}" for row, number in broken)
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")

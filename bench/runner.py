@@ -202,7 +202,7 @@ class _Execution:
             "eval_seconds": round(self.eval_seconds, 3),
             "updates_per_second": round(self.run.steps / max(self.train_seconds, 1e-9), 3),
             "diverged": sorted(
-                _diverged(self.folder) | {s for s, ok in zip(self.run.seeds, finite) if not ok}
+                _diverged(self.folder) | {s for s, ok in zip(self.run.seeds, finite, strict=True) if not ok}
             ),
         }
 

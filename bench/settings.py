@@ -1,8 +1,10 @@
 """Options of an algorithm: which value a run uses, where it comes from, and how text becomes a value."""
 
+import math
+import sys
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -32,10 +34,14 @@ def resolve(
     Raises UserError where a value is not allowed.
     """
     known = {field.name for field in fields(algorithm.Config)}
+    own = task_settings(algorithm, task_id)
+    if wrong := sorted(set(own) - known):
+        raise UserError(
+            f"SETTINGS of {name} name {', '.join(wrong)}, which is no option of it; mend SETTINGS"
+        )
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    own = {"algorithm": task_settings(algorithm, task_id)}
-    for source, options in {**layers, **own, "user": overrides}.items():
+    for source, options in {**layers, "algorithm": own, "user": overrides}.items():
         for option, value in options.items():
             if option in known:
                 values[option], sources[option] = value, source
@@ -47,8 +53,6 @@ def resolve(
 
 def task_settings(algorithm: type[Algorithm], task_id: str) -> Mapping[str, Any]:
     """The first entry of the algorithm's SETTINGS whose glob matches the task."""
-    import sys
-
     table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", {})
     return next((options for glob, options in table.items() if fnmatchcase(task_id, glob)), {})
 
@@ -122,11 +126,6 @@ def parse_option(owner: str, config: type, option: str, text: str) -> Any:
         raise UserError(f"{owner}.{option} = {text!r} is not {wanted}; give {wanted}") from None
 
 
-def describe(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON data."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
-
-
 def defaults(config: type) -> dict[str, Any]:
     """Option -> default value; raises UserError where an option has none."""
     for field in fields(config):
@@ -135,6 +134,10 @@ def defaults(config: type) -> dict[str, Any]:
                 f"{config.__qualname__}.{field.name} has no default value; every option needs one"
             )
     return {field.name: field.default for field in fields(config)}
+
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_NUMBERS = {int: "whole numbers", float: "numbers"}
 
 
 def _options(config: type) -> dict[str, Any]:
@@ -155,18 +158,12 @@ def _parse(kind: Any, text: str) -> Any:
         raise ValueError(text)
     if origin is tuple:
         return tuple(_parse(arguments[0], part) for part in text.split(",") if part)
-    if kind is bool:
-        return (
-            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
-            if (text.lower() in {"true", "1", "yes", "false", "0", "no"})
-            else _refuse(text)
-        )
-    if kind in (int, float, str):
+    if kind is bool and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    if kind is float and math.isfinite(float(text)):
+        return float(text)
+    if kind in (int, str):
         return kind(text)
-    raise ValueError(text)
-
-
-def _refuse(text: str) -> Any:
     raise ValueError(text)
 
 
@@ -177,7 +174,7 @@ def _type_name(kind: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin is tuple:
-        return f"a list of {getattr(arguments[0], '__name__', arguments[0])}s such as 64,64"
+        return f"a list of {_NUMBERS.get(arguments[0], 'values')} such as 64,64"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(
         kind, str(kind)
     )

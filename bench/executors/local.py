@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
@@ -18,9 +19,8 @@ from bench.errors import UserError
 from bench.plan import Run
 from bench.runner import Progress, Report
 
-Work = Callable[
-    [Run, Report], Mapping[str, Any]
-]  # must be picklable: a function of a module, or a partial of one
+# Must be picklable: a function of a module, or a partial of one.
+Work = Callable[[Run, Report], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,16 @@ class Event:
 Listener = Callable[[Event], None]
 
 
-def execute_all(runs: Sequence[Run], work: Work, jobs: int, listener: Listener) -> None:
-    """Work on all runs, `jobs` at a time; the listener hears of each. A run that fails stops no other."""
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
-    threads = max(1, (cores or 1) // jobs)
+def execute_all(runs: Sequence[Run], work: Work, jobs: int, threads: int, listener: Listener) -> None:
+    """Work on all runs, `jobs` at a time with `threads` each; the listener hears of each run.
+
+    A run that fails stops no other. The number of threads is fixed beforehand, because sums in another
+    order round otherwise: a run that continues alone must equal one that had company.
+    """
     if jobs == 1:
         torch.set_num_threads(threads)
         for run in runs:
-            listener(_guarded(work, run, lambda progress, run=run: listener(Event(run, progress))))
+            listener(_guarded(work, run, partial(_relay, listener, run)))
         return
     context = multiprocessing.get_context("spawn")
     messages: Any = context.Queue()
@@ -79,6 +81,10 @@ def _listen(futures: Mapping[Future[Event], Run], messages: Any, listener: Liste
                 )
 
 
+def _relay(listener: Listener, run: Run, progress: Progress) -> None:
+    listener(Event(run, progress))
+
+
 def _guarded(work: Work, run: Run, report: Report) -> Event:
     """The outcome of a run; a mistake of the user in one sentence, any other with its trace."""
     try:
@@ -108,4 +114,4 @@ def _die_with_parent() -> None:
 
 
 def _work_in_process(work: Work, run: Run) -> Event:
-    return _guarded(work, run, lambda progress: _messages.put(Event(run, progress)))
+    return _guarded(work, run, partial(_relay, _messages.put, run))

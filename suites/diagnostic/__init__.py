@@ -45,15 +45,15 @@ def _task(
     )
 
 
-# One size for every algorithm, small enough for a laptop: what is compared here are the ideas, under equal
-# means. What is particular to an algorithm (its weights, temperatures, clips) stays at the algorithm's default.
+# One size for every algorithm, small enough for a laptop: what is compared here are the ideas, under
+# equal means. What is particular to an algorithm (weights, temperatures, clips) stays at its default.
 SETTINGS = {
     "hidden": (64, 64),
     "batch_size": 64,
     "lr": 1e-3,
     "actor_lr": 1e-3,
     "target_rate": 0.01,
-    "sampled_actions": 4,
+    "sampled_actions": 2,
 }
 
 _TASKS = [
@@ -108,8 +108,8 @@ DIAGNOSTIC = Suite(
     name="diagnostic",
     summary="six small tasks, each isolating one property; no download",
     tasks={task.name: task for task in _TASKS},
-    steps=3000,
-    evaluations=3,
+    steps=2000,
+    evaluations=4,
     episodes=20,
     settings=SETTINGS,
 )

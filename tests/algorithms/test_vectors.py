@@ -33,7 +33,10 @@ class Vectors:
             self.modules[network] = declared.module
             for parameter, value in self.named("params", network).items():
                 declared.module.get_parameter(parameter).data = value
-        batch = {key: self["batch|" + key] for key in ("observations", "actions", "rewards", "masks", "next_observations")}
+        batch = {
+            key: self["batch|" + key]
+            for key in ("observations", "actions", "rewards", "masks", "next_observations")
+        }
         next_action = self.arrays.get("batch|next_actions", self.arrays["batch|actions"])
         self.batch = Batch(
             batch["observations"], batch["actions"], batch["rewards"], batch["next_observations"],
@@ -61,8 +64,8 @@ class Vectors:
         value = loss(Nets(modules), self.batch, noise)
         value = value[0] if isinstance(value, tuple) else value
         assert_close(value.detach(), self[f"{part}|loss"])
-        names, parameters = zip(*self.modules[network].named_parameters())
-        grads = dict(zip(names, torch.autograd.grad(value, parameters)))
+        names, parameters = zip(*self.modules[network].named_parameters(), strict=True)
+        grads = dict(zip(names, torch.autograd.grad(value, parameters), strict=True))
         expected = self.named(f"{part}|grad", network)
         assert expected.keys() == grads.keys()
         for name, grad in grads.items():
@@ -97,7 +100,13 @@ def sorl():
 @pytest.fixture
 def iql():
     config = IQL.Config(
-        hidden=HIDDEN, activation="gelu", layer_norm=True, fixed_std=1.0, squash_mean=False, expectile=0.9, beta=10.0
+        hidden=HIDDEN,
+        activation="gelu",
+        layer_norm=True,
+        fixed_std=1.0,
+        squash_mean=False,
+        expectile=0.9,
+        beta=10.0,
     )
     return Vectors("iql", IQL(config))
 
@@ -153,7 +162,9 @@ def test_sorl_pairs_every_observation_with_its_own_candidates(sorl):
     with torch.no_grad():
         together = sorl.algorithm.act(Nets(sorl.modules), sorl.batch.obs, draws(start=start), inference)
         for i in range(16):
-            alone = sorl.algorithm.act(Nets(sorl.modules), sorl.batch.obs[i : i + 1], draws(start=start[:1]), inference)
+            alone = sorl.algorithm.act(
+                Nets(sorl.modules), sorl.batch.obs[i : i + 1], draws(start=start[:1]), inference
+            )
             assert_close(together[i], alone[0])
 
 

@@ -1,0 +1,51 @@
+"""Every algorithm keeps the rules of the interface."""
+
+from pathlib import Path
+
+import pytest
+
+import algorithms
+from algorithms import ALGORITHMS
+from algorithms.cql import CQL
+from bench.algorithm import Algorithm
+from bench.conformance import CHECKS
+
+
+class LagrangeCQL(CQL):
+    """The variant with a learned weight and the best of N next actions."""
+
+    class Config(CQL.Config):
+        def __init__(self, **options):
+            super().__init__(**({"lagrange_gap": 0.8, "max_target": True} | options))
+
+
+VARIANTS = ALGORITHMS | {"cql, lagrange_gap and max_target": LagrangeCQL}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_algorithm_passes_every_check(name, check):
+    CHECKS[check](VARIANTS[name])
+
+
+def test_the_variant_of_cql_really_is_another_one():
+    config = LagrangeCQL.Config(batch_size=32)
+    assert config.lagrange_gap == 0.8
+    assert config.max_target
+    assert "log_multiplier" in LagrangeCQL(config).networks(3, 2)
+
+
+def test_names_in_the_registry_are_names_of_files():
+    folder = Path(algorithms.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(ALGORITHMS) == files
+    for name, algorithm in ALGORITHMS.items():
+        assert algorithm.__module__ == f"algorithms.{name}"
+        assert issubclass(algorithm, Algorithm)
+
+
+def test_published_settings_are_options_of_their_algorithm():
+    for name, algorithm in ALGORITHMS.items():
+        module = __import__(f"algorithms.{name}", fromlist=["SETTINGS"])
+        for options in getattr(module, "SETTINGS", {}).values():
+            algorithm.Config(**options)  # raises TypeError for an option that does not exist

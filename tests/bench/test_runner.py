@@ -1,0 +1,264 @@
+"""One run from start to records: skipping, killing, resuming, diverging."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from algorithms.iql import IQL
+from bench import records
+from bench.algorithm import Algorithm, BaseConfig, Network
+from bench.dataset import Dataset, Episode
+from bench.errors import UserError
+from bench.networks import TanhPolicy
+from bench.plan import Request, plan
+from bench.registry import Entry
+from bench.runner import execute, is_finished, resolve_device
+from bench.task import Reference, Step, Suite, Task
+
+
+class Line:
+    """A point on a line moves by the action; the reward is minus its distance from 0. Ten steps."""
+
+    def __init__(self, count):
+        self.x, self.t = np.zeros(count), np.zeros(count, int)
+
+    def reset(self, rows, seeds):
+        self.x[rows] = [np.random.default_rng(seed).uniform(-1, 1) for seed in seeds]
+        self.t[rows] = 0
+        return self.x[rows, None]
+
+    def step(self, rows, action):
+        self.x[rows] += 0.2 * action[:, 0]
+        self.t[rows] += 1
+        never = np.zeros(len(rows), bool)
+        return Step(self.x[rows, None], -np.abs(self.x[rows]), never, self.t[rows] >= 10, never)
+
+    def close(self):
+        pass
+
+
+def line_data():
+    generator = np.random.default_rng(0)
+    episodes = []
+    for _ in range(20):
+        action = generator.uniform(-1, 1, (10, 1))
+        obs = generator.uniform(-1, 1) + np.concatenate([[[0.0]], 0.2 * action.cumsum(0)])
+        episodes.append(Episode(obs, action, -np.abs(obs[1:, 0]), terminal=False))
+    return Dataset.from_episodes(episodes)
+
+
+TASK = Task(
+    suite="toy", name="line", summary="a line", obs_dim=1, action_dim=1, max_steps=10,
+    reference=Reference(random=-5.0, best=-1.0, source="made up"), load=line_data, environments=Line,
+    versions=lambda: {"toy": "1"}, settings={"hidden": (16, 16), "batch_size": 16},
+)  # fmt: skip
+SUITE = Suite("toy", "a toy", {"line": TASK}, steps=60, evaluations=3, episodes=4)
+
+
+@dataclass(frozen=True)
+class ExplodingConfig(BaseConfig):
+    hidden: tuple[int, ...] = (16, 16)
+
+
+class Exploding(Algorithm):
+    """Cloning, but one seed (the one whose first weight is largest) gets a NaN in every loss."""
+
+    Config = ExplodingConfig
+
+    def networks(self, obs_dim, action_dim):
+        return {"actor": Network(TanhPolicy((obs_dim, *self.config.hidden, action_dim)), 1e-3)}
+
+    def update(self, learner, batch, noise):
+        return learner.minimize("actor", self.loss, batch, noise)
+
+    def loss(self, nets, batch, noise):
+        marked = nets.actor.layers[0].weight.detach()[0, 0] > 0.2
+        return (nets.actor(batch.obs) - batch.action).square().mean() * torch.where(
+            marked, torch.nan, 1.0
+        ), {}
+
+    def act(self, nets, obs, noise, inference):
+        return nets.actor(obs)
+
+
+def runs_of(algorithm=IQL, **request):
+    return plan(SUITE, [Entry("algo", "algo", algorithm, "code")], Request(seeds=(0, 1, 2), **request))
+
+
+def lines_of(folder):
+    """The records of a run without the only thing that may differ: seconds."""
+    lines = [json.loads(text) for text in (folder / "evaluations.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def folder_of(results):
+    return next((results / "runs" / "toy" / "line" / "algo").iterdir())
+
+
+def test_a_run_leaves_complete_records(tmp_path):
+    [run] = runs_of()
+    assert not is_finished(run, tmp_path)
+    summary = execute(run, TASK, IQL, tmp_path, "cpu")
+    assert is_finished(run, tmp_path)
+    lines = lines_of(folder_of(tmp_path))
+    assert [(line["step"], line["seed"]) for line in lines] == [
+        (s, i) for s in (20, 40, 60) for i in range(3)
+    ]
+    assert all(len(line["returns"]) == 4 and line["lengths"] == [10] * 4 for line in lines)
+    assert summary["diverged"] == []
+    info = json.loads((folder_of(tmp_path) / "run.json").read_text())
+    assert info["task_info"]["identity"] == {"toy": "1", "dataset": line_data().sha256()}
+    assert info["config"]["hidden"] == [16, 16]
+    assert info["sources"]["hidden"] == "task"
+    assert "--seeds 0,1,2" in info["command"]
+    assert {name.split("/")[0] for name in load_file(folder_of(tmp_path) / "weights.safetensors")} == {
+        "net",
+        "obs",
+    }
+    assert not list(folder_of(tmp_path).glob("checkpoint*"))
+
+
+def test_the_same_run_twice_has_the_same_records_and_weights(tmp_path):
+    [run] = runs_of()
+    for name in ("a", "b"):
+        execute(run, TASK, IQL, tmp_path / name, "cpu")
+    assert lines_of(folder_of(tmp_path / "a")) == lines_of(folder_of(tmp_path / "b"))
+    assert_equal_weights(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 6])
+def test_a_run_that_stops_anywhere_continues_to_the_same_records(tmp_path, moment):
+    [run] = runs_of()
+    execute(run, TASK, IQL, tmp_path / "whole", "cpu")
+    calls = 0
+
+    def stop(progress):
+        nonlocal calls
+        calls += 1
+        if calls == moment:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, TASK, IQL, tmp_path / "cut", "cpu", stop)
+    execute(run, TASK, IQL, tmp_path / "cut", "cpu")
+    assert lines_of(folder_of(tmp_path / "cut")) == lines_of(folder_of(tmp_path / "whole"))
+    assert_equal_weights(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_record_that_was_cut_in_a_line_is_completed(tmp_path):
+    [run] = runs_of()
+    execute(run, TASK, IQL, tmp_path / "whole", "cpu")
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    folder = folder_of(tmp_path / "cut")
+    text = (folder / "evaluations.jsonl").read_text()
+    (folder / "evaluations.jsonl").write_text(text[:-30])
+    (folder / "summary.json").unlink()
+    execute(run, TASK, IQL, tmp_path / "cut", "cpu")
+    assert lines_of(folder) == lines_of(folder_of(tmp_path / "whole"))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    [run] = runs_of()
+    folder = records.run_path(tmp_path, "toy", "line", "algo", run.id)
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.safetensors").write_bytes(b"nonsense" * 10)
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors is damaged .* delete it"):
+        execute(run, TASK, IQL, tmp_path, "cpu")
+
+
+def test_a_diverged_seed_is_recorded_and_the_others_go_on(tmp_path):
+    [run] = runs_of(Exploding)
+    summary = execute(run, TASK, Exploding, tmp_path, "cpu")
+    lost = set(summary["diverged"])
+    assert 0 < len(lost) < 3  # otherwise the threshold in Exploding marks none or all of the seeds
+    for line in lines_of(folder_of(tmp_path)):
+        assert (line["status"] == "diverged") == (line["seed"] in lost)
+        assert (line["returns"] is None) == (line["seed"] in lost)
+    scores = records.load_scores(tmp_path)
+    assert set(scores.seed) == {0, 1, 2}
+    assert scores[scores.seed.isin(lost)].score.isna().all()
+    assert scores[~scores.seed.isin(lost)].score.notna().all()
+
+
+def test_results_that_cannot_be_written_are_an_error_of_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    [run] = runs_of()
+    with pytest.raises(UserError, match="choose another --results"):
+        execute(run, TASK, IQL, tmp_path / "file", "cpu")
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(UserError, match="give auto, cpu or cuda"):
+        resolve_device("tpu9")
+
+
+def test_normalized_observations_are_normalized_for_the_policy_too(tmp_path):
+    [run] = runs_of(overrides=["algo.normalize_obs=true"])
+    execute(run, TASK, IQL, tmp_path, "cpu")
+    weights = load_file(folder_of(tmp_path) / "weights.safetensors")
+    torch.testing.assert_close(weights["obs/mean"], line_data().obs.mean(0))
+
+
+KILL_ARGUMENTS = ["diagnostic", "bc", "iql", "--tasks", "two-doors", "--steps", "600", "--evaluations", "6",
+                  "--seeds", "0-1", "--episodes", "2", "--jobs", "1", "--set", "hidden=16,16"]  # fmt: skip
+
+
+def bench_run(results):
+    words = [sys.executable, "-m", "bench.cli", "run", *KILL_ARGUMENTS, "--results", str(results)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path):
+    whole = bench_run(tmp_path / "whole")
+    assert whole.wait() == 0, whole.stdout.read()
+    killed = bench_run(tmp_path / "killed")
+    wait_for_line(tmp_path / "killed" / "runs", "iql")  # bc is finished, iql has its first evaluation
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
+    assert not (cut / "summary.json").exists()
+    before = (cut / "evaluations.jsonl").read_text()
+    again = bench_run(tmp_path / "killed")
+    said = again.communicate()[0]
+    assert again.returncode == 0
+    assert "1 of 2 runs are finished already" in said
+    assert "two-doors · bc" in said
+    after = (cut / "evaluations.jsonl").read_text()
+    assert after.startswith(before[: before.rfind("\n") + 1])
+    for name in ("bc", "iql"):
+        first, second = (
+            (tmp_path / side / "runs/diagnostic/two-doors" / name) for side in ("whole", "killed")
+        )
+        assert lines_of(next(first.iterdir())) == lines_of(next(second.iterdir()))
+        assert_equal_files(next(first.iterdir()), next(second.iterdir()))
+
+
+def wait_for_line(folder, algorithm):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        for path in folder.glob(f"*/*/{algorithm}/*/evaluations.jsonl"):
+            if path.stat().st_size:
+                return
+        time.sleep(0.01)
+    pytest.fail(f"{algorithm} recorded nothing")
+
+
+def assert_equal_weights(first, second):
+    assert_equal_files(folder_of(first), folder_of(second))
+
+
+def assert_equal_files(first, second):
+    one, other = (load_file(folder / "weights.safetensors") for folder in (first, second))
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name

@@ -1,0 +1,267 @@
+"""Which value a run uses, who said so, and how text becomes a value."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import pytest
+
+from bench import settings
+from bench.algorithm import Algorithm, BaseConfig
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Config(BaseConfig):
+    lr: float = 0.1
+    layers: int = 2
+    wide: bool = False
+    kind: Literal["mean", "min"] = "mean"
+    level: Literal[1, 2, 4] = 1
+    hidden: tuple[int, ...] = (256, 256)
+    rates: tuple[float, ...] = ()
+    clip: float | None = None
+    name: str = "relu"
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"lr={self.lr} is not positive; give a number above 0")
+
+
+@dataclass(frozen=True)
+class Inference:
+    steps: int = 8
+    candidates: int = 1
+
+
+class Tuned(Algorithm):
+    Config = Config
+    Inference = Inference
+
+    def check_inference(self, inference: Any) -> None:
+        if inference.steps > 8:
+            raise ValueError(f"steps={inference.steps} is more than 8; give 8 or fewer")
+
+
+class Plain(Algorithm):
+    """Has no options of its own."""
+
+
+BOTH = {"tuned": Tuned, "plain": Plain}
+
+
+@pytest.fixture
+def table() -> Iterator[dict[str, Mapping[str, Any]]]:
+    """The SETTINGS of the module in which Tuned is defined."""
+    module: ModuleType = sys.modules[__name__]
+    entries: dict[str, Mapping[str, Any]] = {}
+    module.SETTINGS = entries  # type: ignore[attr-defined]
+    yield entries
+    del module.SETTINGS  # type: ignore[attr-defined]
+
+
+def resolve(
+    suite: Mapping[str, Any] | None = None,
+    task: Mapping[str, Any] | None = None,
+    user: Mapping[str, Any] | None = None,
+    task_id: str = "maze/big",
+) -> settings.Resolved:
+    return settings.resolve("tuned", Tuned, task_id, {"suite": suite or {}, "task": task or {}}, user or {})
+
+
+def test_without_anything_else_the_defaults_hold_and_have_no_source() -> None:
+    resolved = resolve()
+    assert resolved.config == Config()
+    assert resolved.sources == {}
+
+
+def test_the_nearer_source_wins_and_is_named(table: dict[str, Any]) -> None:
+    suite, task = {"layers": 3}, {"layers": 4}
+    assert resolve(suite).config.layers == 3
+    assert resolve(suite).sources == {"layers": "suite"}
+    assert resolve(suite, task).config.layers == 4
+    assert resolve(suite, task).sources == {"layers": "task"}
+    table["maze/*"] = {"layers": 5}
+    assert resolve(suite, task).config.layers == 5
+    assert resolve(suite, task).sources == {"layers": "algorithm"}
+    assert resolve(suite, task, {"layers": 6}).config.layers == 6
+    assert resolve(suite, task, {"layers": 6}).sources == {"layers": "user"}
+
+
+def test_sources_name_every_option_that_somebody_set(table: dict[str, Any]) -> None:
+    table["maze/*"] = {"clip": 1.0}
+    resolved = resolve({"lr": 0.3}, {"wide": True}, {"name": "gelu"})
+    assert resolved.sources == {"lr": "suite", "wide": "task", "clip": "algorithm", "name": "user"}
+    assert resolved.config == Config(lr=0.3, wide=True, clip=1.0, name="gelu")
+
+
+def test_the_first_glob_that_matches_the_task_wins(table: dict[str, Any]) -> None:
+    table.update({"maze/b*": {"layers": 5}, "maze/*": {"layers": 6, "wide": True}, "*": {"layers": 7}})
+    assert resolve(task_id="maze/big").config == Config(layers=5)
+    assert resolve(task_id="maze/small").config == Config(layers=6, wide=True)
+    assert resolve(task_id="gym/hopper").config == Config(layers=7)
+    assert settings.task_settings(Tuned, "maze/small") == {"layers": 6, "wide": True}
+
+
+def test_a_suite_s_option_that_the_algorithm_lacks_is_passed_over() -> None:
+    resolved = resolve({"discount": 0.9})
+    assert resolved.config == Config()
+    assert resolved.sources == {}
+
+
+def test_a_value_that_the_configuration_refuses_is_said_with_the_algorithm() -> None:
+    with pytest.raises(UserError, match=r"tuned: lr=-1.0 is not positive; give a number above 0"):
+        resolve(user={"lr": -1.0})
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("layers", "3", 3),
+        ("layers", "-1", -1),
+        ("lr", "3e-4", 3e-4),
+        ("lr", "1", 1.0),
+        ("wide", "true", True),
+        ("wide", "False", False),
+        ("wide", "1", True),
+        ("wide", "no", False),
+        ("kind", "min", "min"),
+        ("level", "4", 4),
+        ("hidden", "64,32", (64, 32)),
+        ("hidden", "64", (64,)),
+        ("hidden", "", ()),
+        ("rates", "0.5,1", (0.5, 1.0)),
+        ("clip", "none", None),
+        ("clip", "None", None),
+        ("clip", "0.5", 0.5),
+        ("name", "a text", "a text"),
+        ("batch_size", "64", 64),
+    ],
+)
+def test_text_becomes_a_value_of_the_declared_type(option: str, text: str, value: Any) -> None:
+    found = settings.parse_option("tuned", Config, option, text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "wanted"),
+    [
+        ("layers", "2.5", "a whole number"),
+        ("layers", "", "a whole number"),
+        ("lr", "fast", "a number"),
+        ("lr", "nan", "a number"),
+        ("lr", "-inf", "a number"),
+        ("wide", "perhaps", "true or false"),
+        ("kind", "max", "one of mean, min"),
+        ("level", "3", "one of 1, 2, 4"),
+        ("hidden", "64,x", "a list of whole numbers such as 64,64"),
+        ("clip", "some", "a number or none"),
+    ],
+)
+def test_text_that_is_no_such_value_is_refused_and_says_what_is(option: str, text: str, wanted: str) -> None:
+    with pytest.raises(UserError) as caught:
+        settings.parse_option("tuned", Config, option, text)
+    assert f"tuned.{option} = {text!r} is not {wanted}; give {wanted}" in str(caught.value)
+
+
+def test_an_unknown_option_lists_those_that_exist() -> None:
+    with pytest.raises(UserError, match=r"tuned has no option 'layer'; it has: batch_size, clip, hidden"):
+        settings.parse_option("tuned", Config, "layer", "2")
+
+
+def test_an_override_with_a_name_goes_to_that_algorithm_alone() -> None:
+    found = settings.parse_overrides(["tuned.batch_size=8", "tuned.lr=1"], BOTH)
+    assert found == {"tuned": {"batch_size": 8, "lr": 1.0}, "plain": {}}
+
+
+def test_an_override_without_a_name_goes_to_all_that_have_the_option() -> None:
+    found = settings.parse_overrides(["batch_size=8", "lr=1"], BOTH)
+    assert found == {"tuned": {"batch_size": 8, "lr": 1.0}, "plain": {"batch_size": 8}}
+
+
+def test_the_last_of_two_overrides_wins_and_values_may_hold_an_equals_sign() -> None:
+    found = settings.parse_overrides(["lr=1", "tuned.lr=2", "name=a=b"], BOTH)
+    assert found["tuned"] == {"lr": 2.0, "name": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("lr", "--set 'lr' has no value; write --set ALGORITHM.OPTION=VALUE"),
+        ("tunde.lr=1", "unknown algorithm 'tunde'; did you mean 'tuned'?"),
+        ("layer=1", "unknown option 'layer'; did you mean 'layers'?"),
+        ("plain.lr=1", "plain has no option 'lr'; it has: batch_size, normalize_obs"),
+        ("lr=x", "tuned.lr = 'x' is not a number"),
+    ],
+)
+def test_an_override_that_fits_nobody_is_refused(item: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        settings.parse_overrides([item], BOTH)
+    assert words in str(caught.value)
+
+
+def test_the_name_of_an_algorithm_may_hold_a_dot() -> None:
+    found = settings.parse_overrides(["mine.Tuned.lr=1"], {"mine.Tuned": Tuned})
+    assert found == {"mine.Tuned": {"lr": 1.0}}
+
+
+def inferences(*items: str) -> list[Any]:
+    return settings.parse_inferences(items, "tuned", Tuned())
+
+
+def test_the_default_test_time_setting_is_always_evaluated_and_comes_first() -> None:
+    assert inferences() == [Inference()]
+    assert inferences("tuned.steps=1,2") == [Inference(), Inference(1), Inference(2)]
+    assert inferences("tuned.steps=1,8") == [Inference(), Inference(1)]
+    assert inferences("other.steps=1") == [Inference()]
+
+
+def test_several_test_time_options_make_every_combination() -> None:
+    found = inferences("tuned.steps=1,2", "tuned.candidates=1,4")
+    assert found[0] == Inference()
+    assert set(found) == {Inference(), *(Inference(s, c) for s in (1, 2) for c in (1, 4))}
+    assert len(found) == 5
+
+
+def test_a_test_time_setting_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(UserError, match="tuned: inference steps=16 is more than 8; give 8 or fewer"):
+        inferences("tuned.steps=4,16")
+    with pytest.raises(UserError, match="tuned has no option 'stepz'; it has: candidates, steps"):
+        inferences("tuned.stepz=4")
+    with pytest.raises(UserError, match=r"tuned\.steps = '' is not a whole number"):
+        inferences("tuned.steps=1,,2")
+
+
+@pytest.mark.parametrize("item", ["steps=1", "tuned.steps", "steps"])
+def test_a_test_time_item_needs_an_algorithm_and_values(item: str) -> None:
+    with pytest.raises(UserError, match=r"is not of the form ALGORITHM.OPTION=VALUE,VALUE"):
+        settings.check_inference_items([item], list(BOTH))
+
+
+def test_a_test_time_item_for_an_algorithm_that_does_not_run_is_refused() -> None:
+    settings.check_inference_items(["tuned.steps=1"], list(BOTH))
+    with pytest.raises(UserError, match="unknown algorithm 'tunde'; did you mean 'tuned'"):
+        settings.check_inference_items(["tunde.steps=1"], list(BOTH))
+
+
+def test_defaults_are_listed_and_a_missing_one_is_said() -> None:
+    @dataclass(frozen=True)
+    class Needy(BaseConfig):
+        lr: float = 0.1
+        size: tuple[int, ...] = ()
+
+    @dataclass(frozen=True, kw_only=True)
+    class Needier(Needy):
+        beta: float
+
+    assert settings.defaults(Needy) == {"batch_size": 256, "normalize_obs": False, "lr": 0.1, "size": ()}
+    with pytest.raises(UserError, match=r"Needier.beta has no default value; every option needs one"):
+        settings.defaults(Needier)
+
+
+def test_a_configuration_is_described_as_plain_json() -> None:
+    assert settings.describe(Config())["hidden"] == [256, 256]
+    assert settings.describe(Config())["clip"] is None
