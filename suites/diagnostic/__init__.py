@@ -61,7 +61,7 @@ _TASKS = [
         two_doors,
         two_doors.TwoDoors(),
         "multimodal demonstrations: the mean of two good ways hits the wall",
-        random=0.005,
+        random=0.0105,
         best=1.0,
     ),
     _task(
@@ -108,8 +108,8 @@ DIAGNOSTIC = Suite(
     name="diagnostic",
     summary="six small tasks, each isolating one property; no download",
     tasks={task.name: task for task in _TASKS},
-    steps=2000,
-    evaluations=4,
+    steps=3000,
+    evaluations=3,
     episodes=20,
     settings=SETTINGS,
 )

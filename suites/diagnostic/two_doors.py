@@ -2,8 +2,8 @@
 
 A wall has two openings. A demonstrator chooses one of them by the toss of a coin and walks through
 it to the goal. The mean of the two ways hits the wall, which ends the episode. The wall is three
-steps away and the openings are as far to the side as three steps lead: whoever walks straight on
-in the first step, as the mean does, and keeps the demonstrators' pace, misses both openings.
+steps away and the middle of an opening is as far to the side as three steps lead. One step straight on can
+be made up for by the two that follow, so a policy need not be precise; but it has to choose a side.
 """
 
 import numpy as np
