@@ -8,9 +8,9 @@ so that the learned Q is a lower bound. With `lagrange_gap` the weight of that t
 that the gap between the two stays at a threshold.
 
 Follows the authors' code as restated in CORL: importance weights for the sampled actions, no entropy
-in the TD target, all losses computed from the parameters at the start of the update, and a policy that
-starts with log deviations around -1. (There, factor and offset of the log deviation are trained as well;
-here the last layer alone does it.)
+in the TD target, all losses computed from the parameters at the start of the update. One difference: CORL
+also trains a factor and an offset of the policy's log deviation (from 1 and -1); here, as in SAC, the last
+layer gives it directly.
 
 Shapes: B transitions, D observation, A action, N sampled actions, 2 critics.
 """
@@ -128,7 +128,7 @@ class CQL(Algorithm):
     def sample(self, nets, obs, noise):
         """Actions (..., B, A) of the policy at obs (B, D), and their log densities (..., B)."""
         mean, log_std = nets.actor(obs).chunk(2, -1)
-        return tanh_gaussian(mean, (log_std - 1).clamp(-20, 2), noise)
+        return tanh_gaussian(mean, log_std.clamp(-20, 2), noise)
 
     def q(self, critic, obs, action):
         """Both critics at actions (..., B, A): (2, ..., B)."""

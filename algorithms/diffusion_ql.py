@@ -95,7 +95,9 @@ class DiffusionQL(Algorithm):
     def cloning(self, nets, batch, noise):
         """Mean squared error of the predicted noise, eq. (2)."""
         step = noise.cloning_step  # (B,)
-        kept = self.schedule(batch.action)["kept"][step][:, None]
+        kept = torch.as_tensor(schedule(self.config.denoise_timesteps)["kept"]).to(batch.action)[step][
+            :, None
+        ]
         noisy = kept.sqrt() * batch.action + (1 - kept).sqrt() * noise.cloning
         predicted = nets.actor(batch.obs, noisy, step.to(noisy.dtype))
         return (predicted - noise.cloning).square().mean()
@@ -108,31 +110,17 @@ class DiffusionQL(Algorithm):
 
     def denoise(self, actor, obs, noise):
         """The reverse chain, eq. (1): noise (T, ..., A), from whose first it starts -> action (..., A)."""
-        schedule = self.schedule(noise)
-        action = noise[0]
-        for step in reversed(range(self.config.denoise_timesteps)):
-            kept = schedule["kept"][step]
-            predicted = actor(obs, action, torch.full_like(kept, step))
-            clean = (action - (1 - kept).sqrt() * predicted) / kept.sqrt()
-            action = schedule["to_clean"][step] * clean.clamp(-1, 1) + schedule["to_noisy"][step] * action
-            if step > 0:
-                action = action + schedule["std"][step] * noise[self.config.denoise_timesteps - step]
-        return action.clamp(-1, 1)
-
-    def schedule(self, like):
-        """Variance-preserving schedule (appendix; beta from 0.1 to 10) and posterior of a step, (T,) each."""
         count = self.config.denoise_timesteps
-        t = np.arange(1, count + 1)
-        beta = 1 - np.exp(-0.1 / count - 0.5 * (10 - 0.1) * (2 * t - 1) / count**2)
-        kept = np.cumprod(1 - beta)  # alpha bar
-        before = np.append(1.0, kept[:-1])
-        columns = {
-            "kept": kept,
-            "to_clean": beta * np.sqrt(before) / (1 - kept),
-            "to_noisy": (1 - before) * np.sqrt(1 - beta) / (1 - kept),
-            "std": np.sqrt(np.maximum(beta * (1 - before) / (1 - kept), 1e-20)),
-        }
-        return {name: torch.as_tensor(c, dtype=like.dtype, device=like.device) for name, c in columns.items()}
+        columns = {name: column.tolist() for name, column in schedule(count).items()}
+        action = noise[0]
+        for step in reversed(range(count)):
+            kept = columns["kept"][step]
+            predicted = actor(obs, action, action.new_full((), step))
+            clean = (action - (1 - kept) ** 0.5 * predicted) / kept**0.5
+            action = columns["to_clean"][step] * clean.clamp(-1, 1) + columns["to_noisy"][step] * action
+            if step > 0:
+                action = action + columns["std"][step] * noise[count - step]
+        return action.clamp(-1, 1)
 
     def act_noise(self, action_dim, inference):
         return {
@@ -147,3 +135,17 @@ class DiffusionQL(Algorithm):
         gumbel = -(-noise.draw.clamp(1e-20, 1 - 1e-7).log()).log()  # its argmax draws from softmax(q)
         chosen = (q + gumbel).argmax(1)  # (E,)
         return action.take_along_dim(chosen[:, None, None], 1)[:, 0]
+
+
+def schedule(count):
+    """Variance-preserving schedule of T = count steps (beta from 0.1 to 10) and its posterior, (T,) each."""
+    t = np.arange(1, count + 1)
+    beta = 1 - np.exp(-0.1 / count - 0.5 * (10 - 0.1) * (2 * t - 1) / count**2)
+    kept = np.cumprod(1 - beta)  # alpha bar
+    before = np.append(1.0, kept[:-1])
+    return {
+        "kept": kept,
+        "to_clean": beta * np.sqrt(before) / (1 - kept),
+        "to_noisy": (1 - before) * np.sqrt(1 - beta) / (1 - kept),
+        "std": np.sqrt(beta * (1 - before) / (1 - kept)),
+    }

@@ -28,7 +28,7 @@ from suites import SUITES
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 0 done, 1 something failed, 2 the command cannot be carried out."""
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         return options.command(options)
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -48,15 +48,16 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. See: {self.prog} --help")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    root = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
     _add_list(commands)
     _add_run(commands)
     _add_check(commands)
     _add_report(commands)
     _add_leaderboard(commands)
-    return parser
+    return root
 
 
 def _add_list(commands: Any) -> None:

@@ -318,7 +318,8 @@ def _author_errors(function: Callable[..., Any]) -> Iterator[None]:
         remedies = {
             "must only return Tensors": "returns something that is not a tensor; losses, metrics and actions "
             "are tensors, and a loss returns (scalar, dict of metrics)",
-            "randomness": "draws its own random numbers; declare them in noise() or act_noise()",
+            "randomness": "draws its own random numbers; declare them in noise() or act_noise() "
+            "and use noise.NAME",
             ".item()": "reads a tensor's value as a Python number (.item(), float(), if tensor:); "
             "use torch.where, or a Choice for decisions of the schedule",
             "data-dependent control flow": "branches on a tensor; use torch.where, or a Choice",

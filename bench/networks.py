@@ -141,14 +141,13 @@ class NoisePredictor(nn.Module):
         self, obs_dim: int, action_dim: int, hidden: Sequence[int], activation: str, time_dim: int = 16
     ) -> None:
         super().__init__()
-        self.time_dim = time_dim
+        half = time_dim // 2
+        self.register_buffer("rates", torch.exp(torch.arange(half) * (-math.log(10_000) / (half - 1))))
         self.time = MLP((time_dim, 2 * time_dim, time_dim), activation)
         self.body = MLP((obs_dim + action_dim + time_dim, *hidden, action_dim), activation)
 
     def forward(self, obs: Tensor, action: Tensor, step: Tensor) -> Tensor:
-        half = self.time_dim // 2
-        rates = torch.exp(torch.arange(half, device=obs.device) * (-math.log(10_000) / (half - 1)))
-        angles = step[..., None] * rates
+        angles = step[..., None] * self.rates
         embedding = self.time(torch.cat((angles.sin(), angles.cos()), -1))
         return self.body(action, embedding.expand(*action.shape[:-1], -1), obs)
 

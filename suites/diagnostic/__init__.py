@@ -61,7 +61,7 @@ _TASKS = [
         two_doors,
         two_doors.TwoDoors(),
         "multimodal demonstrations: the mean of two good ways hits the wall",
-        random=0.0105,
+        random=0.006,
         best=1.0,
     ),
     _task(

@@ -14,7 +14,7 @@ from suites.diagnostic.core import Array, Outcome, World, distance, record, star
 
 SPEED = 0.2  # largest move per step along each axis
 WALL = -0.5  # x of the wall
-DOOR, HALF_WIDTH = 0.6, 0.3  # the openings are centred at y = -DOOR and y = DOOR
+DOOR, HALF_WIDTH = 0.6, 0.22  # the openings are centred at y = -DOOR and y = DOOR
 GOAL, RADIUS = np.array([0.5, 0.0]), 0.2
 
 

@@ -260,8 +260,3 @@ def test_defaults_are_listed_and_a_missing_one_is_said() -> None:
     assert settings.defaults(Needy) == {"batch_size": 256, "normalize_obs": False, "lr": 0.1, "size": ()}
     with pytest.raises(UserError, match=r"Needier.beta has no default value; every option needs one"):
         settings.defaults(Needier)
-
-
-def test_a_configuration_is_described_as_plain_json() -> None:
-    assert settings.describe(Config())["hidden"] == [256, 256]
-    assert settings.describe(Config())["clip"] is None

@@ -193,15 +193,19 @@ def test_two_doors_demonstrators_all_succeed_through_either_door(data) -> None:
     assert sum(up) == len(up) / 2
 
 
-def test_two_doors_punishes_one_step_straight_on_at_the_demonstrators_pace(data) -> None:
+@pytest.mark.parametrize(("late", "share"), [(0, 1.0), (1, 1.0), (2, 0.0), (3, 0.0)])
+def test_two_doors_forgives_one_step_straight_on_at_the_demonstrators_pace_but_not_two(
+    data, late, share
+) -> None:
     pace = float(data["two-doors"].action[data["two-doors"].obs[:, 0] < two_doors.WALL, 0].mean())
 
     def hesitant(time: int, state: Array) -> Array:
-        side = np.sign(state[:, 1]) * (time > 0)
-        return np.stack([np.full(len(state), pace), side], 1)
+        side = np.where(state[:, 1] >= 0, 1.0, -1.0) * (time >= late)
+        before = np.stack([np.full(len(state), pace), side], 1)
+        return np.where(state[:, :1] < two_doors.WALL, before, two_doors.expert(time, state))
 
     total, _ = play(two_doors.TwoDoors(), hesitant, 200)
-    assert total.mean() < 0.05
+    assert total.mean() == pytest.approx(share, abs=0.1)
 
 
 def test_crossroads_has_no_trip_from_the_start_to_the_goal_but_both_halves(data) -> None:
