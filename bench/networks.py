@@ -137,6 +137,8 @@ class NoisePredictor(nn.Module):
     embedding and two layers, as in the code of Diffusion-QL.
     """
 
+    rates: Tensor
+
     def __init__(
         self, obs_dim: int, action_dim: int, hidden: Sequence[int], activation: str, time_dim: int = 16
     ) -> None:

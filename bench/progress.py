@@ -46,7 +46,7 @@ class Display:
                 self.bars[run] = self.progress.add_task(run.title, total=run.steps, speed="", score="")
             done = event.progress
             speed = f"{done.step / done.seconds:.0f} steps/s" if done.seconds else ""
-            score = "" if done.score is None else f"score {100 * done.score:.0f}"
+            score = "" if done.score is None else f"score {100 * done.score:z.0f}"
             self.scores[run] = score
             self.progress.update(self.bars[run], completed=done.step, speed=speed, score=score)
             return

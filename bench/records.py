@@ -15,6 +15,7 @@ none), metrics, seconds`. Lines are appended and flushed, never rewritten.
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +123,6 @@ def load_scores(results: str | Path = "results", suite: str | None = None) -> pd
     if not runs:
         raise no_runs(results, suite)
     for problem in problems:
-        import warnings
-
         warnings.warn(problem, stacklevel=2)
     return pd.DataFrame([row for run in runs for row in _episode_rows(run)], columns=list(_COLUMNS))
 

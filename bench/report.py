@@ -171,7 +171,7 @@ def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:
 def entry(e: Estimate, diverged: bool = False, scale: int = 100, bare: bool = False) -> Entry:
     """An estimate as text: scores times 100 with one decimal, probabilities with two."""
     digits = 1 if scale == 100 else 2
-    value, low, high = (f"{number * scale + 0.0:.{digits}f}" for number in (e.value, e.low, e.high))
+    value, low, high = (f"{number * scale:z.{digits}f}" for number in (e.value, e.low, e.high))
     known = not (bare or math.isnan(e.low))
     return Entry(value, f"[{low}, {high}]" if known else "", e.bold, diverged)
 

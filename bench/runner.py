@@ -276,9 +276,12 @@ def _device_info(device: str) -> dict[str, Any]:
     }
 
 
+_CODE = ("bench", "algorithms", "suites", "constraints.txt")  # results that are written change nothing
+
+
 def _git() -> dict[str, Any]:
-    """Commit of this code and whether the tree was clean; empty where it is not a checkout."""
-    here = Path(__file__).parent
+    """Commit of this code and whether the code was unchanged; empty where it is not a checkout."""
+    here = Path(__file__).parent.parent
 
     def ask(*words: str) -> str:
         return subprocess.run(
@@ -286,6 +289,6 @@ def _git() -> dict[str, Any]:
         ).stdout.strip()
 
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "clean": ask("status", "--porcelain", "-uno") == ""}
+        return {"commit": ask("rev-parse", "HEAD"), "clean": ask("status", "--porcelain", "--", *_CODE) == ""}
     except (OSError, subprocess.CalledProcessError):
         return {}

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +103,7 @@ def _start_worker(messages: Any, threads: int) -> None:
     global _messages
     _messages = messages
     torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

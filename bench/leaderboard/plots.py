@@ -198,7 +198,7 @@ def overview(summary: Summary, look: Mapping[Row, Look], theme: Theme) -> Figure
     right.imshow(values, cmap=shades, vmin=0, vmax=100, aspect="auto", interpolation="nearest")
     if len(tasks) <= 12:
         for (i, j), value in np.ndenumerate(values):
-            text = "–" if np.isnan(value) else f"{value:.0f}"
+            text = "–" if np.isnan(value) else f"{value:z.0f}"
             text += "†" * (summary.scores.diverged(rows[i], tasks[j]) > 0)
             right.text(j, i, text, ha="center", va="center", color=theme.ink, fontsize=8.5)
     right.set_title("mean score on each task", color=theme.ink, fontsize=9, loc="left", fontweight="bold")

@@ -249,4 +249,5 @@ CLASSIC = Suite(
     steps=10_000,
     evaluations=4,
     episodes=10,
+    settings={"hidden": (256, 256)},  # one size for all: ideas are compared under equal means
 )

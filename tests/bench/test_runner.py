@@ -210,25 +210,37 @@ def test_normalized_observations_are_normalized_for_the_policy_too(tmp_path):
 
 
 KILL_ARGUMENTS = ["diagnostic", "bc", "iql", "--tasks", "two-doors", "--steps", "600", "--evaluations", "6",
-                  "--seeds", "0-1", "--episodes", "2", "--jobs", "1", "--set", "hidden=16,16"]  # fmt: skip
+                  "--seeds", "0-1", "--episodes", "2", "--set", "hidden=16,16"]  # fmt: skip
 
 
-def bench_run(results):
-    words = [sys.executable, "-m", "bench.cli", "run", *KILL_ARGUMENTS, "--results", str(results)]
+def bench_run(results, jobs=1):
+    words = [
+        sys.executable,
+        "-m",
+        "bench.cli",
+        "run",
+        *KILL_ARGUMENTS,
+        "--results",
+        str(results),
+        "--jobs",
+        str(jobs),
+    ]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path, jobs):
     whole = bench_run(tmp_path / "whole")
     assert whole.wait() == 0, whole.stdout.read()
-    killed = bench_run(tmp_path / "killed")
-    wait_for_line(tmp_path / "killed" / "runs", "iql")  # bc is finished, iql has its first evaluation
+    killed = bench_run(tmp_path / "killed", jobs)
+    wait_for(tmp_path / "killed" / "runs", "*/*/bc/*/summary.json")  # bc is finished,
+    wait_for(tmp_path / "killed" / "runs", "*/*/iql/*/evaluations.jsonl")  # iql has its first evaluation
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
     assert not (cut / "summary.json").exists()
     before = (cut / "evaluations.jsonl").read_text()
-    again = bench_run(tmp_path / "killed")
+    again = bench_run(tmp_path / "killed", jobs)
     said = again.communicate()[0]
     assert again.returncode == 0
     assert "1 of 2 runs are finished already" in said
@@ -243,14 +255,13 @@ def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path):
         assert_equal_files(next(first.iterdir()), next(second.iterdir()))
 
 
-def wait_for_line(folder, algorithm):
+def wait_for(folder, glob):
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        for path in folder.glob(f"*/*/{algorithm}/*/evaluations.jsonl"):
-            if path.stat().st_size:
-                return
+        if any(path.stat().st_size for path in folder.glob(glob)):
+            return
         time.sleep(0.01)
-    pytest.fail(f"{algorithm} recorded nothing")
+    pytest.fail(f"no {glob} appeared")
 
 
 def assert_equal_weights(first, second):
