@@ -130,7 +130,7 @@ class Algorithm:
 
     def networks(self, obs_dim: int, action_dim: int) -> Mapping[str, Network]:
         """The networks of one seed, freshly initialized."""
-        raise NotImplementedError
+        raise self._missing("networks")
 
     def noise(self, batch_size: int, action_dim: int) -> Mapping[str, "Noise | Choice | Every"]:
         """What one update draws: tensors without a seed axis, and decisions of the schedule."""
@@ -138,7 +138,7 @@ class Algorithm:
 
     def update(self, learner: "Learner", batch: Batch, noise: Any) -> dict[str, Tensor]:
         """One update of all networks: calls of `learner.minimize` and `learner.update_target`, in order."""
-        raise NotImplementedError
+        raise self._missing("update")
 
     def act_noise(self, action_dim: int, inference: Any) -> Mapping[str, Noise]:
         """What one decision (one observation) draws."""
@@ -146,4 +146,9 @@ class Algorithm:
 
     def act(self, nets: Any, obs: Tensor, noise: Any, inference: Any) -> Tensor:
         """Actions (E, A) in [-1, 1] for obs (E, D); noise has the declared shapes behind an axis E."""
-        raise NotImplementedError
+        raise self._missing("act")
+
+    def _missing(self, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} does not define {method}(); see bench/algorithm.py"
+        )

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +79,12 @@ def execute(
         raise UserError(
             f"{folder}: {error.strerror or error}; free space or choose another --results"
         ) from error
+    except UserError:
+        raise
+    except Exception as error:  # an algorithm or an environment may raise anything
+        (folder / "error.txt").write_text(traceback.format_exc())
+        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        raise UserError(f"{said}; the trace is in {folder / 'error.txt'}") from error
 
 
 class _Execution:
@@ -112,7 +119,8 @@ class _Execution:
         save_file(_contiguous(self.population.weights()), self.folder / "weights.safetensors")
         summary = self._summary()
         records.write_json(self.folder / "summary.json", summary)
-        (self.folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        for leftover in ("checkpoint.safetensors", "error.txt"):
+            (self.folder / leftover).unlink(missing_ok=True)
         return summary
 
     def _train(self, goal: int) -> None:

@@ -157,6 +157,21 @@ def test_a_run_that_fails_stops_no_other_and_is_named(capsys, tmp_path):
     assert "did you forget .mean()?" in err
 
 
+def test_an_exception_in_an_algorithm_is_one_line_and_leaves_its_trace_in_a_file(capsys, tmp_path):
+    (tmp_path / "my_algo.py").write_text(
+        GOOD.replace("nets.actor(batch.obs) -", "nets.actor(batch.obs)[:, :9, :9, 0] -")
+    )
+    plugin = f"{tmp_path}/my_algo.py:MyAlgo"
+    assert (
+        run("run", "diagnostic", "--algorithm", plugin, "--tasks", "two-doors", *SHORT, results=tmp_path) == 1
+    )
+    err = capsys.readouterr().err
+    assert "IndexError: too many indices" in err
+    assert "Traceback" not in err
+    [trace] = tmp_path.glob("runs/*/*/*/*/error.txt")
+    assert "my_algo.py" in trace.read_text()
+
+
 def test_the_recorded_command_repeats_the_run(capsys, tmp_path):
     words = ["run", "diagnostic", "sorl", "--tasks", "two-doors", *SHORT, "--set", "sorl.hidden=8,8"]
     assert run(*words, "--inference", "sorl.steps=1,2", results=tmp_path) == 0
