@@ -5,7 +5,6 @@ sits behind the same methods.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -103,8 +102,3 @@ class NativePopulation:
 
     def weights(self) -> dict[str, Tensor]:
         return self.learner.weights() | {"obs/mean": self.mean, "obs/std": self.std}
-
-
-def inference_dict(inference: Any) -> dict[str, Any]:
-    """A test-time setting as plain JSON data."""
-    return asdict(inference)

@@ -1,10 +1,7 @@
 """One run: train a group of seeds, evaluate at the planned steps, record. The only loop over steps."""
 
-import datetime
 import json
 import os
-import platform
-import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,14 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from bench import records
+from bench import provenance, records
 from bench.algorithm import Algorithm
-from bench.dataset import Dataset
 from bench.errors import UserError
 from bench.evaluate import Evaluation, evaluate, rows_per_seed
 from bench.plan import Run
@@ -103,7 +98,7 @@ class _Execution:
         self.score: float | None = None
         records.drop_cut_line(folder)
         if not (folder / "run.json").exists():
-            records.write_json(folder / "run.json", _info(run, task, dataset, device))
+            records.write_json(folder / "run.json", provenance.describe(run, task, dataset, device))
         self._resume()
 
     def complete(self) -> Mapping[str, Any]:
@@ -231,72 +226,3 @@ def _diverged(folder: Path) -> set[int]:
 
 def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-
-
-def _info(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
-    """The content of run.json."""
-    return {
-        "format": records.FORMAT,
-        "id": run.id,
-        "suite": run.suite,
-        "task": run.task,
-        "algorithm": run.algorithm,
-        "source": run.source,
-        "code": run.code,
-        "config": _plain(run.config),
-        "overrides": _plain(run.overrides),
-        "sources": dict(run.sources),
-        "seeds": list(run.seeds),
-        "steps": run.steps,
-        "eval_steps": list(run.eval_steps),
-        "episodes": run.episodes,
-        "inferences": [dict(setting) for setting in run.inferences],
-        "task_info": {
-            "summary": task.summary,
-            "reference": asdict(task.reference),
-            "max_steps": task.max_steps,
-            "transitions": len(dataset),
-            "identity": dict(task.versions()) | {"dataset": dataset.sha256()},
-        },
-        "versions": _versions(),
-        "device": _device_info(device),
-        "git": _git(),
-        "command": run.command(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
-    }
-
-
-def _plain(pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-
-
-def _device_info(device: str) -> dict[str, Any]:
-    cuda = device.startswith("cuda")
-    return {
-        "type": device,
-        "name": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
-        "cuda": torch.version.cuda if cuda else None,
-        "threads": torch.get_num_threads(),
-    }
-
-
-_CODE = ("bench", "algorithms", "suites", "constraints.txt")  # results that are written change nothing
-
-
-def _git() -> dict[str, Any]:
-    """Commit of this code and whether the code was unchanged; empty where it is not a checkout."""
-    here = Path(__file__).parent.parent
-
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return {"commit": ask("rev-parse", "HEAD"), "clean": ask("status", "--porcelain", "--", *_CODE) == ""}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
