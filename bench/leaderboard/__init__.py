@@ -45,12 +45,6 @@ def write_leaderboard(
     return path
 
 
-def write_picture(summary: Summary, path: Path) -> None:
-    """One PNG, 1,200 pixels wide, for a README: IQM intervals and the scores on each task."""
-    look = plots.looks(summary.scores.rows)
-    plots.save_png(lambda theme: plots.overview(summary, look, theme), path)
-
-
 _WRITTEN = ("*-intervals.???", "*-profiles.???", "*-curves.???", "*-overview.png")
 
 

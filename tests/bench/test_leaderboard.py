@@ -14,7 +14,6 @@ from bench.leaderboard import file_stem, plots, write_leaderboard
 from bench.leaderboard.curves import learning_curves
 from bench.protocol import PROTOCOLS
 from bench.scores import Row, load
-from bench.stats import summarize
 
 HOSTILE = "<script>alert(1)</script>\" onerror='x' $\\frac$"
 FINAL = PROTOCOLS["final"]
@@ -158,6 +157,5 @@ def test_learning_curves_reach_as_far_as_any_seed_and_fall_to_0_at_a_divergence(
 
 def test_the_picture_of_the_readme_is_1200_pixels_wide(tmp_path: Path) -> None:
     write_some(tmp_path)
-    summary = summarize(load(tmp_path, "diagnostic", FINAL), 50)
-    leaderboard.write_picture(summary, tmp_path / "picture.png")
-    assert matplotlib.image.imread(tmp_path / "picture.png").shape[1] == 1200
+    picture = leaderboard.write_leaderboard(tmp_path, FINAL, 50).parent / "diagnostic-overview.png"
+    assert matplotlib.image.imread(picture).shape[1] == 1200
