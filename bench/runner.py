@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ def resolve_device(name: str) -> str:
 
 
 def is_finished(run: Run, results: Path) -> bool:
-    """Whether the records of this very run are complete."""
-    return (_folder(run, results) / "summary.json").exists()
+    """Whether the records of this very run are complete; a damaged line makes them incomplete again."""
+    folder = _folder(run, results)
+    return (folder / "summary.json").exists() and _planned(run) <= _recorded(folder)
 
 
 def execute(
@@ -214,14 +216,24 @@ def _folder(run: Run, results: Path) -> Path:
     return records.run_path(results, run.suite, run.task, run.algorithm, run.id)
 
 
+def _planned(run: Run) -> set[tuple[int, int, str]]:
+    """The evaluations of a run: seed, step, test-time setting."""
+    settings = [json.dumps(dict(setting)) for setting in run.inferences]
+    return set(product(run.seeds, run.eval_steps, settings))
+
+
 def _recorded(folder: Path) -> set[tuple[int, int, str]]:
-    lines = records.read_run(folder)[0].evaluations  # type: ignore[union-attr]
-    return {(line["seed"], line["step"], json.dumps(line["inference"])) for line in lines}
+    """The evaluations that can be read in the folder of a run."""
+    return {(line["seed"], line["step"], json.dumps(line["inference"])) for line in _lines_of(folder)}
 
 
 def _diverged(folder: Path) -> set[int]:
-    lines = records.read_run(folder)[0].evaluations  # type: ignore[union-attr]
-    return {line["seed"] for line in lines if line["status"] == "diverged"}
+    return {line["seed"] for line in _lines_of(folder) if line["status"] == "diverged"}
+
+
+def _lines_of(folder: Path) -> list[dict[str, Any]]:
+    run, _ = records.read_run(folder)
+    return run.evaluations if run else []
 
 
 def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

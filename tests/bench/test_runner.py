@@ -155,16 +155,25 @@ def test_a_run_that_stops_anywhere_continues_to_the_same_records(tmp_path, momen
     assert_equal_weights(tmp_path / "cut", tmp_path / "whole")
 
 
-def test_a_record_that_was_cut_in_a_line_is_completed(tmp_path):
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-30], lambda text: text.replace('"seed": 1', '"se', 1)]
+)
+def test_a_finished_run_with_a_damaged_line_is_unfinished_again_and_completed(tmp_path, damage):
     [run] = runs_of()
     execute(run, TASK, IQL, tmp_path / "whole", "cpu")
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    folder = folder_of(tmp_path / "cut")
-    text = (folder / "evaluations.jsonl").read_text()
-    (folder / "evaluations.jsonl").write_text(text[:-30])
-    (folder / "summary.json").unlink()
+    file = folder_of(tmp_path / "cut") / "evaluations.jsonl"
+    file.write_text(damage(file.read_text()))
+    assert is_finished(run, tmp_path / "whole")
+    assert not is_finished(run, tmp_path / "cut")
     execute(run, TASK, IQL, tmp_path / "cut", "cpu")
-    assert lines_of(folder) == lines_of(folder_of(tmp_path / "whole"))
+    assert is_finished(run, tmp_path / "cut")
+    whole, cut = (records.read_run(folder_of(tmp_path / name))[0].evaluations for name in ("whole", "cut"))
+    key = lambda line: (line["step"], line["seed"])  # noqa: E731
+    assert [(key(a), a["returns"]) for a in sorted(whole, key=key)] == [
+        (key(b), b["returns"]) for b in sorted(cut, key=key)
+    ]
+    assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
