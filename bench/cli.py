@@ -11,18 +11,22 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+import suites
 from algorithms import ALGORITHMS
-from bench import report
+from bench import listing, report
 from bench.conformance import check
+from bench.data.commands import add_parser as add_data_parser
 from bench.errors import UserError, unknown
 from bench.executors.local import execute_all
+from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
 from bench.runner import Report, execute, is_finished, resolve_device
-from bench.task import Suite
 from suites import SUITES
+
+LOCK = Path(suites.__file__).parent / "lock.json"  # sizes and hashes of published files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,19 +56,13 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     root = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    _add_list(commands)
+    listing.add_parser(commands, SUITES, ALGORITHMS)
     _add_run(commands)
     _add_check(commands)
     _add_report(commands)
     _add_leaderboard(commands)
+    add_data_parser(commands, SUITES, LOCK, _positive)
     return root
-
-
-def _add_list(commands: Any) -> None:
-    parser = commands.add_parser("list", help="what there is: algorithms, suites, tasks SUITE")
-    parser.add_argument("what", choices=["algorithms", "suites", "tasks"])
-    parser.add_argument("suite", nargs="?", metavar="SUITE")
-    parser.set_defaults(command=_list)
 
 
 def _add_run(commands: Any) -> None:
@@ -148,28 +146,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _list(options: argparse.Namespace) -> int:
-    if options.what == "tasks":
-        if options.suite is None:
-            raise UserError(f"list tasks needs a suite: {', '.join(SUITES)}")
-        suite = _suite(options.suite)
-        rows = {name: task.summary for name, task in suite.tasks.items()}
-    elif options.what == "suites":
-        rows = {name: suite.summary for name, suite in SUITES.items()}
-    else:
-        rows = {name: _headline(sys.modules[algorithm.__module__]) for name, algorithm in ALGORITHMS.items()}
-    width = max(map(len, rows))
-    for name, summary in rows.items():
-        print(f"{name:{width}}  {summary}")
-    return 0
-
-
-def _headline(module: Any) -> str:
-    return (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-
 def _run(options: argparse.Namespace) -> int:
-    suite = _suite(options.suite)
+    suite = suite_of(SUITES, options.suite)
     request = Request(
         tasks=options.tasks,
         seeds=parse_seeds(options.seeds),
@@ -225,7 +203,8 @@ def _work(results: Path, device: str, run: Run, progress: Report) -> Mapping[str
     entry = find_algorithm(run.source, ALGORITHMS)
     if entry.code != run.code:
         raise UserError(f"{run.source} has changed since the command was given; give it again")
-    return execute(run, SUITES[run.suite].tasks[run.task], entry.algorithm, results, device, progress)
+    task = SUITES[run.suite].task(run.task).variant(dict(run.task_options))
+    return execute(run, task, entry.algorithm, results, device, progress)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -241,13 +220,17 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    _suite(options.suite)
-    protocol = _protocol(options.protocol)
-    sys.stdout.write(
-        report.render(
-            options.results, options.suite, options.format, protocol, options.inference, options.replicates
-        )
+    suite = suite_of(SUITES, options.suite)
+    text = report.render(
+        options.results,
+        suite.name,
+        options.format,
+        _protocol(options.protocol),
+        options.inference,
+        options.replicates,
+        tasks=None if suite.name == suite.home else suite.tasks,
     )
+    sys.stdout.write(text)
     return 0
 
 
@@ -258,12 +241,6 @@ def _leaderboard(options: argparse.Namespace) -> int:
     path = write_leaderboard(options.results, protocol, options.replicates, options.inference)
     print(f"wrote {path}")
     return 0
-
-
-def _suite(name: str) -> Suite:
-    if name not in SUITES:
-        raise unknown("suite", name, SUITES)
-    return SUITES[name]
 
 
 def _protocol(name: str) -> Protocol:

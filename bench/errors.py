@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY = 20  # names that a reader looks through; of more, the nearest are shown
+
 
 class UserError(Exception):
     """Something that the user gave cannot be used.
@@ -16,4 +18,8 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     names = sorted(known)
     near = get_close_matches(given, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    return UserError(f"unknown {kind} {given!r}{hint} Known: {', '.join(names) or 'none'}")
+    shown = (
+        names if len(names) <= MANY else get_close_matches(given, names, n=MANY, cutoff=0.3) or names[:MANY]
+    )
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return UserError(f"unknown {kind} {given!r}{hint} Known: {', '.join(shown) or 'none'}{more}")

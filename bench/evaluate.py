@@ -16,9 +16,8 @@ from bench.algorithm import Noise
 from bench.population import Population
 from bench.sampler import draw
 from bench.streams import stream, stream_seed
-from bench.task import Environments
+from bench.task import MAX_ROWS, Environments
 
-MAX_ROWS = 500  # environments at once; beyond it, rows play several episodes
 NOISE_CHUNK = 32  # decisions whose noise is drawn at once
 
 
@@ -32,16 +31,18 @@ class Evaluation:
     diverged: np.ndarray
 
 
-def rows_per_seed(seeds: int, episodes: int) -> int:
-    """How many environments each seed gets."""
-    return max(1, min(episodes, MAX_ROWS // seeds))
+def rows_per_seed(seeds: int, episodes: int, limit: int = MAX_ROWS) -> int:
+    """How many environments each seed gets where there may be `limit` in all; one at least."""
+    return max(1, min(episodes, limit // seeds))
 
 
 class _Rows:
     """Which episode each row (S, E) plays, how far it is, and the noise of its next decisions."""
 
-    def __init__(self, seeds: Sequence[int], episodes: int, declared: Mapping[str, Noise]) -> None:
-        per_seed = rows_per_seed(len(seeds), episodes)
+    def __init__(
+        self, seeds: Sequence[int], episodes: int, declared: Mapping[str, Noise], limit: int
+    ) -> None:
+        per_seed = rows_per_seed(len(seeds), episodes, limit)
         self.seeds, self.episodes, self.declared = seeds, episodes, declared
         self.episode = np.tile(np.arange(per_seed), (len(seeds), 1))
         self.step = np.zeros_like(self.episode)
@@ -71,13 +72,20 @@ class _Rows:
 
 
 def evaluate(
-    population: Population, environments: Environments, seeds: Sequence[int], episodes: int, inference: Any
+    population: Population,
+    environments: Environments,
+    seeds: Sequence[int],
+    episodes: int,
+    inference: Any,
+    limit: int = MAX_ROWS,
 ) -> Evaluation:
     """Every seed's policy plays `episodes` episodes; `environments` holds len(seeds) * rows_per_seed rows.
 
+    Beyond `limit` environments side by side, rows play several episodes one after the other.
+
     A seed whose parameters or actions are not finite is marked as diverged and plays no further.
     """
-    rows = _Rows(seeds, episodes, population.act_noise(inference))
+    rows = _Rows(seeds, episodes, population.act_noise(inference), limit)
     shape = rows.episode.shape
     returns, lengths = np.zeros((len(seeds), episodes)), np.zeros((len(seeds), episodes), int)
     success = np.zeros((len(seeds), episodes), bool)

@@ -136,7 +136,9 @@ def _comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
     """What all runs of a task must share for their scores to stand in one column."""
     task = run.info["task_info"]
     facts = {f"task identity ({key})": str(value)[:12] for key, value in task.get("identity", {}).items()}
-    facts["reference scores"] = f"{task['reference']['random']:g} to {task['reference']['best']:g}"
+    reference = task["reference"]
+    measure = reference.get("of", "return")
+    facts["reference scores"] = f"{measure} from {reference['random']:g} to {reference['best']:g}"
     facts["numbers of episodes"] = str(run.info["episodes"])
     if protocol.last != 1:
         facts["evaluation schedules"] = f"{len(run.info['eval_steps'])} evaluations"

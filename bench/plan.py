@@ -11,7 +11,7 @@ from typing import Any
 from bench import settings
 from bench.errors import UserError
 from bench.registry import Entry
-from bench.task import Suite, Task
+from bench.task import MissingDataError, Suite, Task, missing_data
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Run:
     steps: int
     eval_steps: tuple[int, ...]
     episodes: int
+    task_options: tuple[tuple[str, str], ...] = ()  # rules of the task that differ from its usual ones
 
     @property
     def id(self) -> str:
@@ -47,6 +48,7 @@ class Run:
             self.steps,
             self.eval_steps,
             self.episodes,
+            *self.task_options,
         ]
         text = json.dumps([self.suite, self.task, self.algorithm, *content])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -61,6 +63,8 @@ class Run:
         words += ["--algorithm", self.source] if ":" in self.source else [self.source]
         words += ["--tasks", self.task, "--seeds", ",".join(map(str, self.seeds)), "--steps", str(self.steps)]
         words += ["--evaluations", str(len(self.eval_steps)), "--episodes", str(self.episodes)]
+        for option, value in self.task_options:
+            words += ["--set", f"task.{option}={value}"]
         for option, value in self.overrides:
             words += ["--set", f"{self.algorithm}.{option}={_text(value)}"]
         default, *others = map(dict, self.inferences)
@@ -87,26 +91,76 @@ class Request:
 def plan(suite: Suite, entries: Sequence[Entry], request: Request) -> list[Run]:
     """All runs of a request, task by task. Raises UserError where the request does not fit."""
     algorithms = {entry.name: entry.algorithm for entry in entries}
-    overrides = settings.parse_overrides(request.overrides, algorithms)
+    options, items = _task_options(request.overrides)
+    overrides = settings.parse_overrides(items, algorithms)
     settings.check_inference_items(request.inferences, list(algorithms))
-    tasks = select_tasks(suite, request.tasks)
-    return [_run(suite, task, entry, request, overrides[entry.name]) for task in tasks for entry in entries]
+    tasks = _located(select_tasks(suite, request.tasks))
+    for task in tasks:
+        task.variant(options)
+    return [
+        _run(suite, task, entry, request, overrides[entry.name], tuple(options.items()))
+        for task in tasks
+        for entry in entries
+    ]
 
 
-def select_tasks(suite: Suite, globs: str | None) -> list[Task]:
-    """The tasks whose names match one of the globs. Raises UserError for a glob without a match."""
+def select_tasks(suite: Suite, globs: str | None) -> list[tuple[Task, str]]:
+    """The tasks whose names match one of the globs, each with the copy of its data set that the glob names
+    behind an `@` (empty: none). Raises UserError for a glob without a match.
+    """
     if globs is None:
-        return list(suite.tasks.values())
-    chosen: dict[str, Task] = {}
+        return [(task, "") for task in suite.tasks.values()]
+    chosen: dict[str, set[str]] = {}
+    names = {name: name for name in suite.tasks} | dict(suite.aliases)
     for glob in globs.split(","):
-        matches = {name: task for name, task in suite.tasks.items() if fnmatchcase(name, glob)}
+        pattern, _, label = glob.partition("@")
+        matches = {name for called, name in names.items() if fnmatchcase(called, pattern)}
         if not matches:
-            raise UserError(f"no task of {suite.name} matches {glob!r}; it has: {', '.join(suite.tasks)}")
-        chosen |= matches
-    return [task for name, task in suite.tasks.items() if name in chosen]
+            raise UserError(
+                f"no task of {suite.name} matches {glob!r}; it has: {_some(list(suite.tasks))}. "
+                f"See: bench list tasks {suite.name}"
+            )
+        for name in matches:
+            chosen.setdefault(name, set()).add(label)
+    return [(task, label) for name, task in suite.tasks.items() for label in sorted(chosen.get(name, ()))]
 
 
-def _run(suite: Suite, task: Task, entry: Entry, request: Request, overrides: dict[str, Any]) -> Run:
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _located(chosen: Sequence[tuple[Task, str]]) -> list[Task]:
+    """The tasks, each on a copy of its data set. Raises one UserError for all data sets that are missing."""
+    tasks, missing = {}, []
+    for task, label in chosen:
+        try:
+            located = task.located(label)
+            tasks[located.name] = located
+        except MissingDataError as error:
+            missing.append(error.source)
+    if missing:
+        raise UserError(missing_data(missing))
+    return list(tasks.values())
+
+
+def _task_options(items: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """`--set task.OPTION=VALUE` apart from the options of algorithms."""
+    own = [item for item in items if item.startswith("task.")]
+    for item in own:
+        if "=" not in item:
+            raise UserError(f"--set {item!r} has no value; write --set task.OPTION=VALUE")
+    options = dict(item.removeprefix("task.").split("=", 1) for item in own)
+    return options, [item for item in items if item not in own]
+
+
+def _run(
+    suite: Suite,
+    task: Task,
+    entry: Entry,
+    request: Request,
+    overrides: dict[str, Any],
+    task_options: tuple[tuple[str, str], ...],
+) -> Run:
     settings.defaults(entry.algorithm.Config)
     layers = {"suite": suite.settings, "task": task.settings}
     resolved = settings.resolve(entry.name, entry.algorithm, task.id, layers, overrides)
@@ -118,7 +172,7 @@ def _run(suite: Suite, task: Task, entry: Entry, request: Request, overrides: di
             f"{count} evaluations do not fit into {steps} steps; give --evaluations {steps} or fewer"
         )
     return Run(
-        suite=suite.name,
+        suite=task.suite,
         task=task.name,
         algorithm=entry.name,
         source=entry.source,
@@ -131,6 +185,7 @@ def _run(suite: Suite, task: Task, entry: Entry, request: Request, overrides: di
         steps=steps,
         eval_steps=tuple(steps * number // count for number in range(1, count + 1)),
         episodes=request.episodes or suite.episodes,
+        task_options=task_options,
     )
 
 

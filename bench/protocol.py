@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.records import RunRecord, inference_label
+from bench.records import RunRecord, inference_label, scored
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,19 @@ class Protocol:
             f"Protocol {self.name}: the score of a training seed is {self._number(runs)}, "
             f"after {steps} gradient updates, over {episodes} episodes per seed and evaluation whose "
             f"evaluation seeds are the same for all algorithms, with {setting}, on the scale "
-            "0 = uniformly random, 100 = best known; a diverged seed (†) counts as 0, the level of a "
-            "uniformly random policy, and is never dropped or repaired."
+            f"{_scale(runs)}, and is never dropped or repaired."
         )
 
     def _number(self, runs: Sequence[RunRecord]) -> str:
         if self.last == 1:
-            return "its mean return at the last scheduled evaluation"
+            return f"its {_measure(runs)} at the last scheduled evaluation"
         count = _either({len(self.needed(run)) for run in runs})
         if self.optimistic:
             return (
-                f"the largest mean return of all {count} scheduled evaluations (optimistic: the evaluation "
-                "is picked by the episodes that it is scored with)"
+                f"the largest {_measure(runs)} of all {count} scheduled evaluations (optimistic: the "
+                "evaluation is picked by the episodes that it is scored with)"
             )
-        return f"its mean return over the last {count} scheduled evaluations"
+        return f"its {_measure(runs)} over the last {count} scheduled evaluations"
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
@@ -96,7 +95,8 @@ def curve(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> dict[int, 
         if line["status"] != "ok":
             later = (step for step in run.info["eval_steps"] if step >= line["step"])
             return {step: s for step, s in scores.items() if step < line["step"]} | dict.fromkeys(later, 0.0)
-        mean = sum(line["returns"]) / len(line["returns"])
+        values = scored(line, reference)
+        mean = sum(values) / len(values)
         score = (mean - reference["random"]) / (reference["best"] - reference["random"])
         scores.setdefault(line["step"], score)
     return scores
@@ -124,6 +124,25 @@ def _defaults(runs: Iterable[RunRecord]) -> str:
     labels = {(run.info["algorithm"], inference_label(run.info["inferences"][0])) for run in runs}
     named = [f"{algorithm}: {label}" for algorithm, label in sorted(labels) if label]
     return f" ({'; '.join(named)})" if named else ""
+
+
+def _measures(runs: Iterable[RunRecord]) -> set[str]:
+    return {run.info["task_info"]["reference"].get("of", "return") for run in runs}
+
+
+def _measure(runs: Iterable[RunRecord]) -> str:
+    words = {"return": "mean return", "success": "success rate"}
+    return " or ".join(words[measure] for measure in sorted(_measures(runs)))
+
+
+def _scale(runs: Iterable[RunRecord]) -> str:
+    """The scale, and what a diverged seed counts on it."""
+    if "return" in _measures(runs):
+        return (
+            "0 = uniformly random, 100 = best known; a diverged seed (†) counts as 0, the level of a "
+            "uniformly random policy"
+        )
+    return "0 = no episode, 100 = every episode; a diverged seed (†) counts as 0"
 
 
 def _either(numbers: Iterable[int]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bench import records
+from bench.data import card
 from bench.dataset import Dataset
 from bench.plan import Run
 from bench.task import Task
@@ -18,6 +19,8 @@ from bench.task import Task
 
 def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
     """The content of run.json."""
+    sha256 = dataset.sha256()
+    found = card.cached_card(sha256, task.reference, lambda: card.describe(dataset, task.reference))
     return {
         "format": records.FORMAT,
         "id": run.id,
@@ -28,6 +31,7 @@ def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, A
         "code": run.code,
         "config": _plain(run.config),
         "overrides": _plain(run.overrides),
+        "task_options": dict(run.task_options),
         "sources": dict(run.sources),
         "seeds": list(run.seeds),
         "steps": run.steps,
@@ -38,8 +42,10 @@ def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, A
             "summary": task.summary,
             "reference": asdict(task.reference),
             "max_steps": task.max_steps,
+            "notes": list(task.notes),
             "transitions": len(dataset),
-            "identity": dict(task.versions()) | {"dataset": dataset.sha256()},
+            "card": card.to_json(found),
+            "identity": dict(task.versions()) | {"dataset": sha256},
         },
         "versions": _versions(),
         "device": _device_info(device),

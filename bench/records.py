@@ -113,7 +113,8 @@ def load_scores(results: str | Path = "results", suite: str | None = None) -> pd
 
     Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), run,
     seed, step, inference, episode, status, return, success, length, score. `return` is the raw sum of
-    rewards, `score` is normalized (0 uniformly random, 1 best known). A diverged seed has one row with
+    rewards, `score` is normalized (0 uniformly random, 1 best known) or, where a task says so, the
+    success. A diverged seed has one row with
     status "diverged" and no numbers. Unreadable parts of files are passed over with a warning that
     names them.
 
@@ -138,6 +139,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+def scored(line: Mapping[str, Any], reference: Mapping[str, Any]) -> list[float]:
+    """What of the episodes of a line is scored, unscaled: their returns, or 0 and 1 for their successes."""
+    if reference.get("of") != "success":
+        return line["returns"]
+    if line["success"] is None:
+        raise ValueError("its score is success, and no success is recorded")
+    return [float(won) for won in line["success"]]
+
+
 def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
     info = run.info
     reference = info["task_info"]["reference"]
@@ -149,17 +159,18 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
             yield (*where, 0, line["status"], math.nan, None, None, math.nan)
             continue
         success = line["success"] or [None] * len(line["returns"])
-        for episode, (value, won, length) in enumerate(
-            zip(line["returns"], success, line["lengths"], strict=True)
+        for episode, (value, counted, won, length) in enumerate(
+            zip(line["returns"], scored(line, reference), success, line["lengths"], strict=True)
         ):
             value = math.nan if value is None else value  # an environment paid NaN or infinity
-            score = (value - reference["random"]) / scale
+            score = math.nan if counted is None else (counted - reference["random"]) / scale
             yield (*where, episode, "ok", value, won, length, score)
 
 
 def variant_label(info: Mapping[str, Any]) -> str:
     """The settings of a run that were given by hand, as one short text; empty for none."""
-    return ",".join(f"{key}={value}" for key, value in sorted(info["overrides"].items()))
+    task = {f"task.{key}": value for key, value in info.get("task_options", {}).items()}
+    return ",".join(f"{key}={value}" for key, value in sorted((task | info["overrides"]).items()))
 
 
 def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:

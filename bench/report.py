@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from bench.errors import unknown
@@ -29,14 +29,15 @@ def render(
     protocol: Protocol,
     inference: str = "default",
     replicates: int = REPLICATES,
+    tasks: Collection[str] | None = None,
 ) -> str:
-    """The report on `suite` from the records below `results`, as text in the format md, csv or latex.
+    """The report on `suite` (or on `tasks` of it) from the records below `results`, as md, csv or latex.
 
     Equal records give equal bytes. Raises UserError for an unknown format or where there are no runs.
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
-    return FORMATS[fmt](summarize(load(Path(results), suite, protocol, inference), replicates))
+    return FORMATS[fmt](summarize(load(Path(results), suite, protocol, inference, tasks), replicates))
 
 
 def _markdown(summary: Summary) -> str:

@@ -143,7 +143,10 @@ class _Execution:
             if all(key in done for key in keys):
                 continue
             start = time.monotonic()
-            result = evaluate(self.population, self._rows(), self.run.seeds, self.run.episodes, inference)
+            limit = self.task.max_rows
+            result = evaluate(
+                self.population, self._rows(), self.run.seeds, self.run.episodes, inference, limit
+            )
             seconds = time.monotonic() - start
             self.eval_seconds += seconds
             lines = self._lines(step, setting, result, seconds)
@@ -151,14 +154,16 @@ class _Execution:
                 self.folder, [line for line, key in zip(lines, keys, strict=True) if key not in done]
             )
             if setting == dict(self.run.inferences[0]):
-                scores = self.task.reference.score(result.returns[~result.diverged])
+                values = result.success if self.task.reference.of == "success" else result.returns
+                scores = self.task.reference.score(values[~result.diverged])
                 self.score = float(scores.mean()) if scores.size else None
         self.report(Progress(step, self.train_seconds, self.score))
 
     def _rows(self) -> Environments:
         if self.environments is None:
             seeds = len(self.run.seeds)
-            self.environments = self.task.environments(seeds * rows_per_seed(seeds, self.run.episodes))
+            rows = rows_per_seed(seeds, self.run.episodes, self.task.max_rows)
+            self.environments = self.task.environments(seeds * rows)
         return self.environments
 
     def _lines(

@@ -7,7 +7,7 @@ unfinished becomes a note: a sentence that names it and, where one helps, the co
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,9 +97,20 @@ class Scores:
         return self.cells.get((row, task), {}).get(seed)
 
 
-def load(results: Path, suite: str, protocol: Protocol, inference: str = "default") -> Scores:
-    """The scores of `suite` from the records below `results`; raises UserError where there are none."""
-    runs, problems = read_runs(results, suite)
+def load(
+    results: Path,
+    suite: str,
+    protocol: Protocol,
+    inference: str = "default",
+    tasks: Collection[str] | None = None,
+) -> Scores:
+    """The scores of `suite` from the records below `results`; raises UserError where there are none.
+
+    A list of tasks such as `ogbench/sorl` has its records in `ogbench`; `tasks` are then its members.
+    """
+    runs, problems = read_runs(results, suite.partition("/")[0])
+    if tasks is not None:
+        runs = [run for run in runs if str(run.info.get("task")).partition("@")[0] in tasks]
     return build(runs, shorten(problems, results), results, suite, protocol, inference)
 
 

@@ -1,13 +1,19 @@
 """A task is data: where its transitions come from, what evaluates a policy on it, what a score means."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
 
 import gymnasium
 import numpy as np
 
+from bench.data.source import OFFICIAL, Copy, Source
 from bench.dataset import Dataset
+from bench.errors import UserError, unknown
+
+MAX_ROWS = 500  # environments side by side, unless a task says otherwise
 
 
 class Step(NamedTuple):
@@ -44,10 +50,14 @@ class Reference:
     random: float
     best: float
     source: str  # how the two numbers were found
+    of: Literal["return", "success"] = "return"  # what of an episode is scored
 
-    def score(self, episode_return: Any) -> Any:
-        """The normalized score of a return (or of an array of returns)."""
-        return (episode_return - self.random) / (self.best - self.random)
+    def score(self, value: Any) -> Any:
+        """The normalized score of a return, or of a success (0 or 1); also of an array of them."""
+        return (value - self.random) / (self.best - self.random)
+
+
+SUCCESS = Reference(0.0, 1.0, "share of the episodes with success", of="success")
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,82 @@ class Task:
     environments: Callable[[int], Environments]  # so many copies
     versions: Callable[[], Mapping[str, str]]  # what makes two results comparable, besides the data
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every algorithm that has the option
+    source: Source | None = None  # the files that it is trained on; None: made in memory on first use
+    read: Callable[[Path], Dataset] | None = None  # from the folder of a copy of the source
+    notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
+    variants: Mapping[str, Callable[["Task"], "Task"]] = field(default_factory=dict)  # by `option=value`
+    max_rows: int = MAX_ROWS  # environments side by side, at most: some are slow to build
 
     @property
     def id(self) -> str:
         return f"{self.suite}/{self.name}"
+
+    @property
+    def base_name(self) -> str:
+        """The name without the copy of the data set."""
+        return self.name.partition("@")[0]
+
+    def on(self, copy: Copy) -> "Task":
+        """This task trained on one copy of its data set; with another name where that was made here."""
+        assert self.read is not None
+        return replace(self, name=self.name + copy.suffix, load=partial(self.read, copy.folder))
+
+    def located(self, label: str = "") -> "Task":
+        """This task on the copy of its data set called `label`; without one on the official copy, or else on
+        the only one that was made here. Raises UserError where that does not name one copy.
+        """
+        if self.source is None:
+            return self
+        copies = {copy.label: copy for copy in self.source.copies()}
+        if label:
+            if label not in copies:
+                raise unknown(f"copy of {self.source.id}", label, copies)
+            return self.on(copies[label])
+        if OFFICIAL in copies:
+            return self.on(copies[OFFICIAL])
+        if len(copies) > 1:
+            raise UserError(
+                f"{self.source.id} was made here more than once: {', '.join(copies)}; "
+                f"choose one with --tasks '{self.base_name}@{next(iter(copies))}'"
+            )
+        if not copies:
+            raise MissingDataError(self.source)
+        return self.on(next(iter(copies.values())))
+
+    def variant(self, options: Mapping[str, str]) -> "Task":
+        """The task under other rules, such as success_timing = post. Raises UserError for unknown ones."""
+        task = self
+        for option, value in options.items():
+            choice = f"{option}={value}"
+            if choice not in self.variants:
+                raise unknown(f"option of the task {self.name}", choice, self.variants)
+            task = task.variants[choice](task)
+        return task
+
+
+class MissingDataError(UserError):
+    """A data set of which no copy is on this machine."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        super().__init__(missing_data([source]))
+
+
+def missing_data(sources: Sequence[Source]) -> str:
+    """What is missing, and the commands that get it."""
+    names = list(dict.fromkeys(source.id for source in sources))
+    shown = " ".join(names[:3]) + (f" (and {len(names) - 3} more)" if len(names) > 3 else "")
+    can_make = next((source.id for source in sources if source.maker), None)
+    made = f"; without a network: bench data make {can_make}" if can_make else ""
+    return (
+        f"no copy of the data set{'s' * (len(names) > 1)} {shown} is on this machine. "
+        f"Run: bench data fetch {' '.join(names[:3])}{made}"
+    )
+
+
+def without_copy() -> Dataset:
+    """The `load` of a task that was not put on a copy of its data set."""
+    raise UserError("this task has no data yet; put it on a copy of its data set")
 
 
 @dataclass(frozen=True)
@@ -82,6 +164,17 @@ class Suite:
     evaluations: int  # evenly spaced, the last one after the last update
     episodes: int  # per seed and evaluation
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every algorithm that has the option
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names of tasks
+
+    @property
+    def home(self) -> str:
+        """The suite that the records belong to: of a list such as `ogbench/sorl` it is `ogbench`."""
+        return self.name.partition("/")[0]
+
+    def task(self, name: str) -> Task:
+        """The task of this name, with the copy of its data set behind an `@`, on that copy."""
+        base, _, label = name.partition("@")
+        return self.tasks[self.aliases.get(base, base)].located(label)
 
 
 class GymEnvironments:

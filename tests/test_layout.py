@@ -71,7 +71,7 @@ def test_algorithms_import_only_what_an_author_must_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", below("suites"), ids=name)
 def test_suites_import_only_tasks_data_streams_and_errors(path: Path) -> None:
-    allowed = {"bench.task", "bench.dataset", "bench.streams", "bench.errors", "suites"}
+    allowed = {"bench.task", "bench.dataset", "bench.data", "bench.streams", "bench.errors", "suites"}
     assert [module for module in ours(path) if not within(module, allowed)] == []
 
 

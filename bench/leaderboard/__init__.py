@@ -6,6 +6,7 @@ same bytes are back. Names that come from files are shown as text, never as mark
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import report
+from bench.data.card import Card, bars, from_json, show
 from bench.errors import UserError
 from bench.leaderboard import plots
 from bench.leaderboard.curves import learning_curves
@@ -106,6 +108,7 @@ def _section(summary: Summary, look: Mapping[Row, plots.Look], folder: Path) -> 
         "heat": _heat(summary),
         "cost": _cost(summary),
         "references": [_reference(scores, task) for task in scores.tasks],
+        "cards": [row for task in scores.tasks for row in _cards(scores, task)],
         "foot": report.foot(summary),
         "notes": scores.notes,
         "versions": _versions(scores.runs),
@@ -194,11 +197,39 @@ def _reference(scores: Scores, task: str) -> dict[str, str]:
     info = next(run.info["task_info"] for run in scores.runs if run.info["task"] == task)
     return {
         "task": task,
-        "summary": str(info.get("summary", "")),
+        "summary": " ".join([str(info.get("summary", "")), *map(str, info.get("notes", []))]),
+        "measure": str(info["reference"].get("of", "return")),
         "random": f"{info['reference']['random']:g}",
         "best": f"{info['reference']['best']:g}",
         "source": str(info["reference"].get("source", "")),
         "identity": ", ".join(f"{key} {str(v)[:12]}" for key, v in sorted(info.get("identity", {}).items())),
+    }
+
+
+def _cards(scores: Scores, task: str) -> list[dict[str, str]]:
+    """What the data of a task are, as cells of a table; one row for each data set that its runs name."""
+    found: dict[str, Card] = {}
+    for run in scores.runs:
+        info = run.info["task_info"]
+        if run.info["task"] == task and "card" in info:
+            with suppress(ValueError):
+                found.setdefault(str(info.get("identity", {}).get("dataset")), from_json(info["card"]))
+    return [{"task": task, "sha256": sha256[:12]} | _card(card) for sha256, card in sorted(found.items())]
+
+
+def _card(card: Card) -> dict[str, str]:
+    shortest, mean, longest = map(show, card.length)
+    returns = card.returns
+    quality = card.trajectory_quality
+    return {
+        "episodes": f"{card.episodes:,}",
+        "transitions": f"{card.transitions:,}",
+        "sizes": f"{card.obs_dim}, {card.action_dim}",
+        "length": shortest if shortest == longest else f"{shortest} to {longest}, mean {mean}",
+        "returns": f"{show(returns.minimum)} to {show(returns.maximum)}, mean {show(returns.mean)}",
+        "bars": bars(returns.counts),
+        "quality": "unknown" if quality is None else f"{quality:.3f}",
+        "coverage": f"{card.coverage:.3f}: {card.cells:,} cells",
     }
 
 

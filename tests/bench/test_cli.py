@@ -75,7 +75,7 @@ def run(*words, results=None):
         ("run diagnostic --algorithm nowhere.py:A", "nowhere.py does not exist"),
         ("run", "the following arguments are required: SUITE"),
         ("frobnicate", "invalid choice: 'frobnicate'"),
-        ("list tasks", "list tasks needs a suite: "),
+        ("list tasks", "the following arguments are required: SUITE"),
         ("report diagnostic --protocol finale", "unknown protocol 'finale'; did you mean 'final'?"),
         ("report diagnostic --format pdf", "invalid choice: 'pdf'"),
     ],

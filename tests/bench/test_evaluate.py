@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import evaluate as module
 from bench.algorithm import Noise
 from bench.evaluate import NOISE_CHUNK, Evaluation, evaluate, rows_per_seed
 from bench.task import Step
@@ -87,11 +86,13 @@ def play(
     poison: Mapping[int, int] | None = None,
     finite: Sequence[bool] | None = None,
     scale: float = 0.1,
+    limit: int = 500,
 ) -> tuple[Evaluation, Corridor, Policy]:
-    corridor = Corridor(len(seeds) * rows_per_seed(len(seeds), episodes))
+    corridor = Corridor(len(seeds) * rows_per_seed(len(seeds), episodes, limit))
     policy = Policy(finite or [True] * len(seeds), poison)
     policy.scale = scale
-    return evaluate(policy, corridor, seeds, episodes, None), corridor, policy  # type: ignore[arg-type]
+    result = evaluate(policy, corridor, seeds, episodes, None, limit)  # type: ignore[arg-type]
+    return result, corridor, policy
 
 
 def same(first: Evaluation, second: Evaluation, rows: Any = slice(None)) -> bool:
@@ -102,11 +103,8 @@ def same(first: Evaluation, second: Evaluation, rows: Any = slice(None)) -> bool
 
 
 @pytest.mark.parametrize("rows", [500, 30, 9, 3, 1])
-def test_every_seed_plays_exactly_its_quota_however_short_episodes_are(
-    rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_ROWS", rows)
-    result, corridor, _ = play(episodes=12)
+def test_every_seed_plays_exactly_its_quota_however_short_episodes_are(rows: int) -> None:
+    result, corridor, _ = play(episodes=12, limit=rows)
     assert result.returns.shape == result.lengths.shape == result.success.shape == (3, 12)
     assert set(result.lengths.flatten().tolist()) == {1, LONG}
     assert len(corridor.started) == len(set(corridor.started)) == 36
@@ -116,21 +114,15 @@ def test_every_seed_plays_exactly_its_quota_however_short_episodes_are(
 
 
 @pytest.mark.parametrize("rows", [30, 9, 5, 3, 1])
-def test_the_result_does_not_depend_on_how_many_environments_run_side_by_side(
-    rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_result_does_not_depend_on_how_many_environments_run_side_by_side(rows: int) -> None:
     expected, *_ = play(episodes=11)
-    monkeypatch.setattr(module, "MAX_ROWS", rows)
-    assert same(play(episodes=11)[0], expected)
+    assert same(play(episodes=11, limit=rows)[0], expected)
 
 
-def test_rows_are_shared_among_the_seeds_and_never_more_than_episodes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "MAX_ROWS", 100)
-    assert rows_per_seed(5, 10) == 10
-    assert rows_per_seed(5, 50) == 20
-    assert rows_per_seed(300, 10) == 1
+def test_rows_are_shared_among_the_seeds_and_never_more_than_episodes() -> None:
+    assert rows_per_seed(5, 10, 100) == 10
+    assert rows_per_seed(5, 50, 100) == 20
+    assert rows_per_seed(300, 10, 100) == 1
 
 
 def test_an_episode_does_not_depend_on_the_other_seeds_or_on_their_number() -> None:

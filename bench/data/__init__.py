@@ -1,0 +1,1 @@
+"""Data sets as files: fetching, making, verifying and describing them."""

@@ -1,0 +1,92 @@
+"""OGBench's environments for one task: states, rewards and success of the package itself.
+
+The package draws from numpy's global generator in places (start and goal noise of mazes, teleports), which no
+seed of `reset` reaches. Here every copy has a global generator of its own, so that an episode depends on its
+seed alone.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from bench.errors import UserError
+from bench.task import Environments, GymEnvironments
+
+
+def require_ogbench() -> None:
+    """Raise UserError where the package is missing."""
+    if find_spec("ogbench") is None:
+        raise UserError(
+            "OGBench's tasks need the package ogbench; install it with: pip install 'offline-bench[ogbench]'"
+        )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence what the package says about rendering and about precisions of spaces."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def make(env_id: str, **options: Any) -> gymnasium.Env:
+    """One environment of the package, by its registered id. Raises UserError where the package is missing."""
+    require_ogbench()
+    with quietly():
+        import ogbench  # noqa: F401  (registers the environments)
+
+        return gymnasium.make(env_id, disable_env_checker=True, **options)
+
+
+class OwnGlobalGenerator(gymnasium.Wrapper):
+    """Lends an environment a global numpy generator of its own, seeded with each episode."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        with quietly():
+            self.action_space = env.action_space  # manipulation makes a new one at each look
+        self.generator = np.random.RandomState(0).get_state()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        if seed is not None:
+            self.generator = np.random.RandomState(seed).get_state()
+            self.action_space.seed(seed)  # mazes settle with random actions before an episode
+        with self._lent(), quietly():
+            return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
+        with self._lent():
+            return self.env.step(action)
+
+    @contextmanager
+    def _lent(self) -> Iterator[None]:
+        before = np.random.get_state()
+        np.random.set_state(self.generator)
+        try:
+            yield
+        finally:
+            self.generator = np.random.get_state()
+            np.random.set_state(before)
+
+
+def environments(env_id: str, success_timing: str, count: int) -> Environments:
+    """So many copies of a single-task environment, with a seed for each episode."""
+    return GymEnvironments(partial(_evaluated, env_id, success_timing), count)
+
+
+def _evaluated(env_id: str, success_timing: str) -> gymnasium.Env:
+    return OwnGlobalGenerator(make(env_id, success_timing=success_timing))
+
+
+def versions(success_timing: str) -> dict[str, str]:
+    """What decides the reward and the physics of an evaluation."""
+    require_ogbench()
+    found = {name: version(name) for name in ("ogbench", "mujoco", "dm-control", "gymnasium")}
+    return found | {"success_timing": success_timing}
