@@ -185,7 +185,7 @@ def test_a_part_of_unknown_origin_is_started_anew(site: Site, folder: Path, lock
 def test_a_killed_fetch_leaves_no_half_written_file_and_is_continued(
     site: Site, folder: Path, lock: Lock
 ) -> None:
-    site.files["/a.npz"] = content = os.urandom(4 << 20)
+    site.files["/a.npz"] = content = os.urandom(8 << 20)
     site.pause = 0.02
     code = (
         "import sys; from pathlib import Path\n"

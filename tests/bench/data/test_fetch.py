@@ -130,6 +130,12 @@ def test_a_mirror_is_searched_and_its_files_are_not_recorded(
     assert path.read_bytes() == CONTENT
 
 
+def test_a_name_is_quoted_in_the_url_of_a_mirror(site: Site, folder: Path, lock: Lock) -> None:
+    site.files = {"/pub/maze/easy-v0/a%20b%231.npz": CONTENT}
+    [path] = fetch(source(folder, "http://x/", "a b#1.npz"), lock, f"{site.url}/pub")
+    assert (path.name, path.read_bytes()) == ("a b#1.npz", CONTENT)
+
+
 @pytest.mark.parametrize(("wrong", "found"), [(OTHER, "sha256"), (b"short", "size 5")])
 def test_a_mirror_is_checked_against_the_lock(
     site: Site, folder: Path, lock: Lock, tmp_path: Path, wrong: bytes, found: str
