@@ -49,7 +49,8 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage in front."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}. See: {self.prog} --help")
+        hint = "; names come before options" if message.startswith("unrecognized arguments") else ""
+        raise UserError(f"{message}{hint}. See: {self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:

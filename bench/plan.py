@@ -166,7 +166,7 @@ def _run(
     resolved = settings.resolve(entry.name, entry.algorithm, task.id, layers, overrides)
     inferences = settings.parse_inferences(request.inferences, entry.name, entry.algorithm(resolved.config))
     steps = request.steps or suite.steps
-    count = request.evaluations or suite.evaluations
+    count = request.evaluations or suite.evaluations_of(steps)
     if count > steps:
         raise UserError(
             f"{count} evaluations do not fit into {steps} steps; give --evaluations {steps} or fewer"

@@ -165,11 +165,16 @@ class Suite:
     episodes: int  # per seed and evaluation
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every algorithm that has the option
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names of tasks
+    keep_interval: bool = False  # with other steps, evaluations stay as far apart, instead of as many
 
     @property
     def home(self) -> str:
         """The suite that the records belong to: of a list such as `ogbench/sorl` it is `ogbench`."""
         return self.name.partition("/")[0]
+
+    def evaluations_of(self, steps: int) -> int:
+        """How many evaluations a run of so many gradient updates has."""
+        return max(1, steps * self.evaluations // self.steps) if self.keep_interval else self.evaluations
 
     def task(self, name: str) -> Task:
         """The task of this name, with the copy of its data set behind an `@`, on that copy."""

@@ -189,6 +189,11 @@ class _Transfer:
                 f"there is neither {' nor '.join(map(str, paths))}; put the file of {self.key} into the "
                 f"folder of --from, or name another place"
             )
+        if (origin.parent / "made.json").exists():
+            raise UserError(
+                f"{origin} was made by `bench data make`: it is no copy of the published {self.source.id}, "
+                f"and is used where it lies, in the folder that `bench data where` names"
+            )
         total = origin.stat().st_size
         self._arrived(0, total)
         self.part.drop()  # what a download has left is of another origin

@@ -197,7 +197,7 @@ def _reference(scores: Scores, task: str) -> dict[str, str]:
     info = next(run.info["task_info"] for run in scores.runs if run.info["task"] == task)
     return {
         "task": task,
-        "summary": " ".join([str(info.get("summary", "")), *map(str, info.get("notes", []))]),
+        "summary": ". ".join([str(info.get("summary", "")), *map(str, info.get("notes", []))]),
         "measure": str(info["reference"].get("of", "return")),
         "random": f"{info['reference']['random']:g}",
         "best": f"{info['reference']['best']:g}",

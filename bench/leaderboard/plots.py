@@ -3,6 +3,7 @@
 SVG files carry a style sheet for light and dark pages; PNG files have a white background.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,8 @@ def curves(
         for row in summary.order:
             if (row, task) in found:
                 _line(axis, found[row, task], look[row])
-        axis.set_title(plain(task), color=theme.ink, fontsize=9.5, loc="left", fontweight="bold")
+        name = textwrap.fill(plain(task, 80), 36)  # a panel is that wide
+        axis.set_title(name, color=theme.ink, fontsize=9, loc="left", fontweight="bold")
         axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.xaxis.set_major_formatter(FuncFormatter(_thousands))
         axis.set_xlim(left=0)

@@ -99,5 +99,6 @@ D4RL_V2 = Suite(
     tasks={facts.name: _task(facts) for facts in DATASETS},
     steps=1_000_000,
     evaluations=10,
+    keep_interval=True,
     episodes=10,
 )

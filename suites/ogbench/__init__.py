@@ -97,7 +97,16 @@ def _aliases() -> dict[str, str]:
 def _suite(name: str, summary: str, tasks: Mapping[str, Task]) -> Suite:
     """FQL's protocol: a million updates, an evaluation of 50 episodes every 100,000."""
     aliases = {alias: task for alias, task in _aliases().items() if task in tasks}
-    return Suite(name, summary, tasks, steps=1_000_000, evaluations=10, episodes=50, aliases=aliases)
+    return Suite(
+        name,
+        summary,
+        tasks,
+        steps=1_000_000,
+        evaluations=10,
+        episodes=50,
+        aliases=aliases,
+        keep_interval=True,
+    )
 
 
 _TASKS = _tasks()

@@ -236,6 +236,18 @@ def test_tasks_are_selected_by_globs_in_the_order_of_the_suite() -> None:
     assert names("big,big*") == ["big", "big-dark"]
 
 
+def test_evaluations_are_as_many_as_the_suite_says_or_as_far_apart() -> None:
+    far = dataclasses.replace(SUITE, keep_interval=True)
+
+    def evaluations(suite: Suite, steps: int) -> int:
+        return len(plan(suite, [TUNED], Request(tasks="small", steps=steps))[0].eval_steps)
+
+    assert evaluations(SUITE, SUITE.steps // 2) == SUITE.evaluations
+    assert [evaluations(far, steps) for steps in (far.steps * 2, far.steps, far.steps // 2, 1)] == [
+        far.evaluations * 2, far.evaluations, far.evaluations // 2, 1,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("globs", ["bigger", "big,huge*", "", "Big"])
 def test_a_glob_without_a_match_is_refused(globs: str) -> None:
     with pytest.raises(UserError, match=r"no task of maze matches .* it has: small, big, big-dark, long"):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench import load_scores
+from bench.cli import main
 from bench.data.source import Copy
 from bench.dataset import Dataset
 from bench.errors import UserError
@@ -313,3 +315,37 @@ def test_the_same_file_gives_the_same_hash_twice(cube: dict[str, np.ndarray], tm
     assert len(hashes) == 1
     other = read(FACTS["cube-single"], "cube-single-play-v0", 1, tmp_path)
     assert isinstance(other, Dataset)
+
+
+def test_a_made_data_set_is_trained_on_and_scored_by_success_under_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
+    results = ["--results", str(tmp_path / "results")]
+    run = [
+        "run",
+        "ogbench",
+        "bc",
+        "--tasks",
+        "pointmaze-medium-navigate-singletask-v0",
+        "--seeds",
+        "0",
+        *results,
+    ]
+    small = ["--steps", "4", "--evaluations", "1", "--episodes", "2", "--set", "hidden=8", "--jobs", "1"]
+    assert main(run) == 2
+    assert "bench data make ogbench/pointmaze-medium-navigate-v0" in capsys.readouterr().err
+    assert main(["data", "make", "pointmaze-medium-navigate", "--episodes", "1", "--workers", "1"]) == 0
+    assert main(["data", "verify", "pointmaze-medium-navigate"]) == 0
+    assert main(run + small) == 0
+    assert main([*run, *small, "--set", "task.success_timing=post"]) == 0
+    label = OGBENCH.tasks["pointmaze-medium-navigate-singletask-task1-v0"].source.copies()[0].label
+    scores = load_scores(tmp_path / "results")
+    assert set(scores.task) == {f"pointmaze-medium-navigate-singletask-task1-v0@{label}"}
+    assert set(scores.variant) == {"hidden=[8]", "hidden=[8],task.success_timing=post"}
+    assert (scores.score == scores.success.astype(float)).all()
+    capsys.readouterr()
+    assert main(["report", "ogbench/default", *results, "--replicates", "10"]) == 0
+    report = capsys.readouterr().out
+    assert "success rate" in report
+    assert "task identity (success_timing): post (bc); pre (bc)" in report

@@ -180,6 +180,18 @@ def test_a_mirror_that_cannot_help_says_what_it_lacks(
             get(folder, site, lock, mirror=mirror)
 
 
+def test_a_copy_that_was_made_elsewhere_does_not_pass_for_the_published_one(
+    folder: Path, lock: Lock, tmp_path: Path
+) -> None:
+    made = tmp_path / "maze" / "easy-v0"
+    made.mkdir(parents=True)
+    (made / "a.npz").write_bytes(CONTENT)
+    (made / "made.json").write_text("{}")
+    with pytest.raises(UserError, match="was made by `bench data make`: it is no copy of the published"):
+        fetch(source(folder, "http://x/a.npz"), lock, str(tmp_path))
+    assert not (folder / "a.npz").exists()
+
+
 def test_a_full_disk_is_said_and_the_part_is_kept(
     site: Site, folder: Path, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
