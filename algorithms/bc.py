@@ -13,7 +13,7 @@ Shapes: B transitions, D observation, A action.
 
 from dataclasses import dataclass
 
-from bench.algorithm import Algorithm, BaseConfig, Network
+from bench.algorithm import Algorithm, BaseConfig, Network, Settings
 from bench.networks import TanhPolicy
 
 
@@ -40,3 +40,9 @@ class BC(Algorithm):
 
     def act(self, nets, obs, noise, inference):
         return nets.actor(obs)
+
+
+SETTINGS = [
+    Settings("Park et al. 2025 (FQL), appendix E.2", {"ogbench/*": {"hidden": (512, 512, 512, 512)}}),
+    Settings("CORL, configs/offline/bc", {"d4rl-v2/*": {"normalize_obs": True}}),
+]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Network, Noise
+from bench.algorithm import Algorithm, BaseConfig, Network, Noise, Settings
 from bench.losses import tanh_gaussian
 from bench.networks import MLP, Scalar, ValueMLP
 
@@ -36,6 +36,8 @@ class Config(BaseConfig):
     lr: float = 3e-4  # Adam: critics and multiplier
     actor_lr: float = 3e-5  # Adam: actor and temperature
     hidden: tuple[int, ...] = (256, 256, 256)
+    critic_hidden: tuple[int, ...] | None = None  # none: as `hidden`
+    min_gap: float | None = None  # the gap of a transition counts as this at least; none: no limit
 
 
 class CQL(Algorithm):
@@ -43,7 +45,7 @@ class CQL(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        critic = ValueMLP((obs_dim + action_dim, *c.hidden), ensemble=2)
+        critic = ValueMLP((obs_dim + action_dim, *(c.critic_hidden or c.hidden)), ensemble=2)
         networks = {
             "actor": Network(MLP((obs_dim, *c.hidden, 2 * action_dim)), c.actor_lr),
             "critic": Network(critic, c.lr, target_rate=c.target_rate),
@@ -120,7 +122,10 @@ class CQL(Algorithm):
         uniform_log_prob = torch.full_like(here_log_prob, math.log(0.5) * batch.action.shape[-1])
         log_prob = torch.cat((uniform_log_prob, after_log_prob, here_log_prob)).detach()  # (3N, B)
         q_sampled = self.q(nets.critic, batch.obs, actions)  # (2, 3N, B)
-        return ((q_sampled - log_prob).logsumexp(1) - q).mean(-1)
+        gap = (q_sampled - log_prob).logsumexp(1) - q  # (2, B)
+        return (
+            gap.clamp(min=self.config.min_gap).mean(-1) if self.config.min_gap is not None else gap.mean(-1)
+        )
 
     def multiplier(self, nets):
         return nets.log_multiplier().exp().clamp(0, 1e6)
@@ -139,6 +144,18 @@ class CQL(Algorithm):
         return nets.actor(obs).chunk(2, -1)[0].tanh()  # the mode of the Gaussian, squashed
 
 
-SETTINGS = {  # glob on the task's id; the first match wins; values of CORL
-    "d4rl-v2/antmaze-*": {"alpha": 5.0, "lagrange_gap": 0.8, "max_target": True, "actor_lr": 1e-4},
-}
+SETTINGS = [
+    Settings(
+        "CORL, configs/offline/cql",
+        {
+            "d4rl-v2/*": {"normalize_obs": True},
+            "d4rl-v2/hopper-medium-v2": {"normalize_returns": True},
+            "d4rl-v2/antmaze-*": {
+                "normalize_obs": False, "alpha": 5.0, "lagrange_gap": 0.8, "max_target": True,
+                "min_gap": -200.0, "actor_lr": 1e-4, "critic_hidden": (256, 256, 256, 256, 256),
+                "reward_scale": 10.0, "reward_shift": -5.0,
+            },
+            "d4rl-v2/*-v1": {"alpha": 1.0, "actor_lr": 1e-4},  # adroit
+        },
+    ),
+]  # fmt: skip

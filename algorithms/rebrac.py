@@ -16,7 +16,7 @@ Shapes: B transitions, D observation, A action, 2 critics.
 
 from dataclasses import dataclass
 
-from bench.algorithm import Algorithm, BaseConfig, Every, Network, Noise
+from bench.algorithm import Algorithm, BaseConfig, Every, Network, Noise, Settings
 from bench.networks import TanhPolicy, ValueMLP
 
 
@@ -29,7 +29,8 @@ class Config(BaseConfig):
     target_noise: float = 0.2  # deviation of the noise on the target's action
     target_noise_clip: float = 0.5
     actor_delay: int = 2  # critic updates per actor update
-    lr: float = 3e-4  # Adam, all networks
+    lr: float = 3e-4  # Adam
+    critic_lr: float | None = None  # of the critics; none: as `lr`
     hidden: tuple[int, ...] = (256, 256, 256)
     activation: str = "relu"  # relu, gelu or mish
     layer_norm: bool = True  # in the critics
@@ -46,7 +47,7 @@ class ReBRAC(Algorithm):
         )
         return {
             "actor": Network(actor, c.lr, target_rate=c.target_rate),
-            "critic": Network(critic, c.lr, target_rate=c.target_rate),
+            "critic": Network(critic, c.critic_lr or c.lr, target_rate=c.target_rate),
         }
 
     def noise(self, batch_size, action_dim):
@@ -85,3 +86,71 @@ class ReBRAC(Algorithm):
 
     def act(self, nets, obs, noise, inference):
         return nets.actor(obs)
+
+
+SETTINGS = [
+    Settings(
+        "Park et al. 2025 (FQL), appendix E.2 and its code",
+        {
+            "ogbench/*": {"hidden": (512, 512, 512, 512), "activation": "gelu"},
+            "ogbench/antmaze-giant-*": {"discount": 0.995},
+            "ogbench/humanoidmaze-*": {"discount": 0.995},
+            "ogbench/antsoccer-*": {"discount": 0.995},
+        },
+    ),
+    Settings(
+        "Park et al. 2025 (FQL), table 6",
+        {
+            "ogbench/antmaze-large-navigate-*": {"actor_bc_coef": 0.003, "critic_bc_coef": 0.01},
+            "ogbench/antmaze-giant-navigate-*": {"actor_bc_coef": 0.003, "critic_bc_coef": 0.01},
+            "ogbench/humanoidmaze-medium-navigate-*": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "ogbench/humanoidmaze-large-navigate-*": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "ogbench/cube-single-play-*": {"actor_bc_coef": 1.0, "critic_bc_coef": 0.0},
+            "ogbench/cube-double-play-*": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.0},
+            "ogbench/scene-play-*": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.01},
+            "ogbench/puzzle-3x3-play-*": {"actor_bc_coef": 0.3, "critic_bc_coef": 0.01},
+            "ogbench/puzzle-4x4-play-*": {"actor_bc_coef": 0.3, "critic_bc_coef": 0.01},
+        },
+    ),
+    Settings(
+        "Park et al. 2025 (FQL), table 7 (offline-to-online)",
+        {"ogbench/antsoccer-arena-navigate-*": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01}},
+    ),
+    Settings(
+        "Tarasov et al. 2023, its code (configs/rebrac)",
+        {
+            "d4rl-v2/*": {"batch_size": 1024, "lr": 1e-3},
+            "d4rl-v2/*-v1": {"batch_size": 256, "lr": 3e-4},  # adroit
+            "d4rl-v2/antmaze-*": {
+                "batch_size": 256, "lr": 3e-4, "critic_lr": 5e-5, "discount": 0.999, "reward_scale": 100.0,
+            },
+            "d4rl-v2/halfcheetah-medium-v2": {"actor_bc_coef": 0.001, "critic_bc_coef": 0.01},
+            "d4rl-v2/halfcheetah-medium-replay-v2": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.001},
+            "d4rl-v2/halfcheetah-medium-expert-v2": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.1},
+            "d4rl-v2/hopper-medium-v2": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "d4rl-v2/hopper-medium-replay-v2": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.5},
+            "d4rl-v2/hopper-medium-expert-v2": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.01},
+            "d4rl-v2/walker2d-medium-v2": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.1},
+            "d4rl-v2/walker2d-medium-replay-v2": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.01},
+            "d4rl-v2/walker2d-medium-expert-v2": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "d4rl-v2/antmaze-umaze-v2": {"actor_bc_coef": 0.003, "critic_bc_coef": 0.002},
+            "d4rl-v2/antmaze-umaze-diverse-v2": {"actor_bc_coef": 0.003, "critic_bc_coef": 0.001},
+            "d4rl-v2/antmaze-medium-play-v2": {"actor_bc_coef": 0.001, "critic_bc_coef": 0.0005},
+            "d4rl-v2/antmaze-medium-diverse-v2": {"actor_bc_coef": 0.001, "critic_bc_coef": 0.0},
+            "d4rl-v2/antmaze-large-play-v2": {"actor_bc_coef": 0.002, "critic_bc_coef": 0.001},
+            "d4rl-v2/antmaze-large-diverse-v2": {"actor_bc_coef": 0.002, "critic_bc_coef": 0.002},
+            "d4rl-v2/pen-human-v1": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.5},
+            "d4rl-v2/pen-cloned-v1": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.5},
+            "d4rl-v2/pen-expert-v1": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "d4rl-v2/door-human-v1": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.1},
+            "d4rl-v2/door-cloned-v1": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.1},
+            "d4rl-v2/door-expert-v1": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.01},
+            "d4rl-v2/hammer-human-v1": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.5},
+            "d4rl-v2/hammer-cloned-v1": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.5},
+            "d4rl-v2/hammer-expert-v1": {"actor_bc_coef": 0.01, "critic_bc_coef": 0.01},
+            "d4rl-v2/relocate-human-v1": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.01},
+            "d4rl-v2/relocate-cloned-v1": {"actor_bc_coef": 0.1, "critic_bc_coef": 0.01},
+            "d4rl-v2/relocate-expert-v1": {"actor_bc_coef": 0.05, "critic_bc_coef": 0.01},
+        },
+    ),
+]  # fmt: skip

@@ -23,7 +23,7 @@ from typing import Literal
 
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise
+from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Settings
 from bench.networks import MLP, ValueMLP
 
 
@@ -197,14 +197,18 @@ def powers_of_two(limit):
     return [2**i for i in range(limit.bit_length())]
 
 
-# nico-espinosadice/SORL, README: all five tasks of an environment share the values.
-SETTINGS = {  # glob on the task's id; the first match wins
-    "ogbench/antmaze-large-navigate-*": {"q_coef": 500.0, "discount": 0.99, "q_agg": "min"},
-    "ogbench/antmaze-giant-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "min"},
-    "ogbench/humanoidmaze-medium-navigate-*": {"q_coef": 100.0, "discount": 0.995, "q_agg": "mean"},
-    "ogbench/humanoidmaze-large-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "mean"},
-    "ogbench/antsoccer-arena-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "mean"},
-    "ogbench/cube-single-play-*": {"q_coef": 10.0, "discount": 0.99, "q_agg": "mean"},
-    "ogbench/cube-double-play-*": {"q_coef": 50.0, "discount": 0.99, "q_agg": "mean"},
-    "ogbench/scene-play-*": {"q_coef": 100.0, "discount": 0.99, "q_agg": "mean"},
-}
+SETTINGS = [
+    Settings(
+        "SORL README (cc060ac): all five tasks of an environment share the values",
+        {
+            "ogbench/antmaze-large-navigate-*": {"q_coef": 500.0, "discount": 0.99, "q_agg": "min"},
+            "ogbench/antmaze-giant-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "min"},
+            "ogbench/humanoidmaze-medium-navigate-*": {"q_coef": 100.0, "discount": 0.995, "q_agg": "mean"},
+            "ogbench/humanoidmaze-large-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "mean"},
+            "ogbench/antsoccer-arena-navigate-*": {"q_coef": 500.0, "discount": 0.995, "q_agg": "mean"},
+            "ogbench/cube-single-play-*": {"q_coef": 10.0, "discount": 0.99, "q_agg": "mean"},
+            "ogbench/cube-double-play-*": {"q_coef": 50.0, "discount": 0.99, "q_agg": "mean"},
+            "ogbench/scene-play-*": {"q_coef": 100.0, "discount": 0.99, "q_agg": "mean"},
+        },
+    ),
+]

@@ -14,7 +14,7 @@ Shapes: B transitions, D observation, A action, 2 critics.
 
 from dataclasses import dataclass
 
-from bench.algorithm import Algorithm, BaseConfig, Every, Network, Noise
+from bench.algorithm import Algorithm, BaseConfig, Every, Network, Noise, Settings
 from bench.networks import TanhPolicy, ValueMLP
 
 
@@ -78,3 +78,6 @@ class TD3BC(Algorithm):
 
     def act(self, nets, obs, noise, inference):
         return nets.actor(obs)
+
+
+SETTINGS = [Settings("CORL, configs/offline/td3_bc", {"d4rl-v2/antmaze-*": {"reward_shift": -1.0}})]

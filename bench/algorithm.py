@@ -103,6 +103,17 @@ class BaseConfig:
 
     batch_size: int = 256
     normalize_obs: bool = False  # shift and scale observations by their mean and deviation in the data set
+    normalize_returns: bool = False  # rewards * 1000 / (largest - smallest return of an episode), as in IQL
+    reward_scale: float = 1.0  # factor on the (normalized) rewards of the data
+    reward_shift: float = 0.0  # added to them afterwards; -1 is usual where a goal pays 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values that one source gives for options on tasks: glob on the task's id -> option -> value."""
+
+    source: str  # who says so, such as "Kostrikov et al. 2022, appendix B"
+    tasks: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,9 @@ class Algorithm:
 
     `Config` is a frozen dataclass that extends BaseConfig. `Inference` is a frozen dataclass of
     test-time settings (denoising steps, candidates); its defaults are the setting that is reported.
-    `SETTINGS`, a module-level dict below the class, maps globs on task ids to options, for values that
-    a paper gives per task; the first match wins.
+    `SETTINGS`, a module-level list of `Settings` below the class, holds the values that papers give per
+    task. Every glob that matches counts; a later one overrides an earlier one, so the general comes first.
+    (A plain dict of globs will do where there is no source to name.)
     """
 
     Config: ClassVar[type] = BaseConfig

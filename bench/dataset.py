@@ -102,6 +102,42 @@ class Dataset:
         """Mean and standard deviation (plus 1e-3, as in TD3+BC) of `obs`, each (D,)."""
         return self.obs.mean(0), self.obs.std(0, correction=0) + 1e-3
 
+    def episode_ends(self) -> np.ndarray:
+        """Whether the recording ends with this row: bool (N,).
+
+        It does at a timeout, at the last row, and at a terminal that the next row does not continue. Of a
+        task whose data were recorded on beyond the goal, terminals may stand inside an episode.
+        """
+        ends = self.timeout.cpu().numpy() > 0
+        ends[-1:] = True
+        obs, next_obs = self.obs.cpu().numpy(), self.next_obs.cpu().numpy()
+        rows = np.flatnonzero((self.terminal.cpu().numpy() > 0) & ~ends)
+        for block in np.array_split(rows, len(rows) // 65_536 + 1):  # few rows are copied at a time
+            ends[block] = (next_obs[block] != obs[block + 1]).any(axis=1)
+        return ends
+
+    def returns(self) -> np.ndarray:
+        """The undiscounted return of every episode, in the order of the episodes: float64 (episodes,)."""
+        last = np.flatnonzero(self.episode_ends())
+        starts = np.concatenate([[0], last[:-1] + 1])
+        return np.add.reduceat(self.reward.cpu().numpy(), starts, dtype=np.float64)
+
+    def with_rewards(self, normalize_returns: bool, scale: float, shift: float) -> "Dataset":
+        """Rewards * scale + shift, before that divided by the range of returns and times 1000 if asked for.
+
+        The rule for ranges is IQL's (Kostrikov et al. 2022, its code). Raises UserError where all
+        episodes have the same return, so that there is no range.
+        """
+        if normalize_returns:
+            returns = self.returns()
+            if returns.max() == returns.min():
+                raise UserError(
+                    "normalize_returns needs episodes of different returns, and all of this data set have "
+                    f"{returns[0]:g}; run with --set normalize_returns=false"
+                )
+            scale *= 1000 / (returns.max() - returns.min())
+        return replace(self, reward=self.reward * scale + shift)
+
     def normalized(self, mean: Tensor, std: Tensor) -> "Dataset":
         """Observations shifted and scaled; the rest unchanged."""
         return replace(self, obs=(self.obs - mean) / std, next_obs=(self.next_obs - mean) / std)

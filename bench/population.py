@@ -50,7 +50,7 @@ class Population(Protocol):
 
 
 class NativePopulation:
-    """An Algorithm of this project: a Learner, its Sampler, and the normalization of observations."""
+    """An Algorithm of this project: a Learner, its Sampler, and what is done to observations and rewards."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class NativePopulation:
         if config.normalize_obs:
             self.mean, self.std = dataset.obs_statistics()
             dataset = dataset.normalized(self.mean, self.std)
+        dataset = dataset.with_rewards(config.normalize_returns, config.reward_scale, config.reward_shift)
         self.algorithm = algorithm
         self.learner = Learner(algorithm, dataset.obs_dim, dataset.action_dim, seeds, steps, device)
         declared = algorithm.noise(config.batch_size, dataset.action_dim)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from bench.algorithm import Algorithm
+from bench.algorithm import Algorithm, Settings
 from bench.errors import UserError, unknown
 
 
@@ -35,13 +35,13 @@ def resolve(
     """
     known = {field.name for field in fields(algorithm.Config)}
     own = task_settings(algorithm, task_id)
-    if wrong := sorted(set(own) - known):
+    if wrong := sorted({option for _, options in own for option in options} - known):
         raise UserError(
             f"SETTINGS of {name} name {', '.join(wrong)}, which is no option of it; mend SETTINGS"
         )
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for source, options in {**layers, "algorithm": own, "user": overrides}.items():
+    for source, options in [*layers.items(), *own, ("user", overrides)]:
         for option, value in options.items():
             if option in known:
                 values[option], sources[option] = value, source
@@ -51,10 +51,36 @@ def resolve(
         raise UserError(f"{name}: {error}") from error
 
 
-def task_settings(algorithm: type[Algorithm], task_id: str) -> Mapping[str, Any]:
-    """The first entry of the algorithm's SETTINGS whose glob matches the task."""
-    table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", {})
-    return next((options for glob, options in table.items() if fnmatchcase(task_id, glob)), {})
+def explain(
+    name: str,
+    algorithm: type[Algorithm],
+    task_id: str,
+    layers: Mapping[str, Mapping[str, Any]],
+    overrides: Mapping[str, Any],
+) -> list[tuple[str, Any, str]]:
+    """Every option with its value and who set it. Raises UserError as `resolve` does."""
+    defaults(algorithm.Config)
+    resolved = resolve(name, algorithm, task_id, layers, overrides)
+    return [
+        (field.name, getattr(resolved.config, field.name), resolved.sources.get(field.name, "default"))
+        for field in fields(algorithm.Config)
+    ]
+
+
+def task_settings(algorithm: type[Algorithm], task_id: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """What the algorithm's SETTINGS say for the task, as (source, options); later ones override earlier
+    ones. Which copy of its data a task is trained on does not matter here.
+    """
+    base = task_id.partition("@")[0]
+    table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", ())
+    if isinstance(table, Mapping):  # without a source
+        table = [Settings("SETTINGS of the algorithm's file", table)]
+    return [
+        (settings.source, options)
+        for settings in table
+        for glob, options in settings.tasks.items()
+        if fnmatchcase(base, glob)
+    ]
 
 
 def parse_overrides(

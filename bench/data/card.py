@@ -81,10 +81,10 @@ def describe(dataset: Dataset, reference: Reference) -> Card:
     """
     if len(dataset) == 0:
         raise UserError("the data set has no transitions; a card needs at least one; verify its files")
-    last = np.flatnonzero(episode_ends(dataset))
+    last = np.flatnonzero(dataset.episode_ends())
     lengths = np.diff(last, prepend=-1)
     starts = last - lengths + 1
-    returns = np.add.reduceat(_numpy(dataset.reward), starts, dtype=np.float64)
+    returns = dataset.returns()
     reached = np.add.reduceat(_numpy(dataset.terminal), starts) > 0
     cells, counted = _cells(dataset)
     return Card(
@@ -100,20 +100,6 @@ def describe(dataset: Dataset, reference: Reference) -> Card:
         cells=cells,
         counted=counted,
     )
-
-
-def episode_ends(dataset: Dataset) -> np.ndarray:
-    """Bool (N,): whether the recording ends with this row.
-
-    It does at a timeout, at the last row, and at a terminal that the next row does not continue. Of a task
-    whose data were recorded on beyond the goal, terminals may stand inside an episode.
-    """
-    ends = _numpy(dataset.timeout) > 0
-    ends[-1:] = True
-    obs, next_obs = _numpy(dataset.obs), _numpy(dataset.next_obs)
-    for rows in _blocks(np.flatnonzero((_numpy(dataset.terminal) > 0) & ~ends)):
-        ends[rows] = (next_obs[rows] != obs[rows + 1]).any(axis=1)
-    return ends
 
 
 def _quality(returns: np.ndarray, reached: np.ndarray, reference: Reference) -> float | None:

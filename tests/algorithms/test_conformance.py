@@ -1,5 +1,6 @@
 """Every algorithm keeps the rules of the interface."""
 
+import fnmatch
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from algorithms import ALGORITHMS
 from algorithms.cql import CQL
 from bench.algorithm import Algorithm
 from bench.conformance import CHECKS
+from suites import SUITES
 
 
 class LagrangeCQL(CQL):
@@ -44,8 +46,12 @@ def test_names_in_the_registry_are_names_of_files():
         assert issubclass(algorithm, Algorithm)
 
 
-def test_published_settings_are_options_of_their_algorithm():
+def test_published_settings_are_options_of_their_algorithm_on_tasks_that_exist():
+    tasks = [task.id for suite in SUITES.values() for task in suite.tasks.values()]
     for name, algorithm in ALGORITHMS.items():
         module = __import__(f"algorithms.{name}", fromlist=["SETTINGS"])
-        for options in getattr(module, "SETTINGS", {}).values():
-            algorithm.Config(**options)  # raises TypeError for an option that does not exist
+        for settings in getattr(module, "SETTINGS", []):
+            assert settings.source
+            for glob, options in settings.tasks.items():
+                algorithm.Config(**options)  # raises TypeError for an option that does not exist
+                assert fnmatch.filter(tasks, glob), f"{name}: {glob} is no task"

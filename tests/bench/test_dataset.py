@@ -310,3 +310,31 @@ def test_the_stored_file_can_be_read_without_this_project(folder: Path) -> None:
             hashlib.sha256(three().reward.numpy().tobytes()).digest()
         )
         assert set(stored.files) == {f.name for f in fields(Dataset)} | {"meta"}
+
+
+def rewards(*episodes: list[float], terminal: bool = True) -> Dataset:
+    return Dataset.from_episodes(
+        Episode(np.arange(len(paid) + 1.0)[:, None], np.zeros((len(paid), 1)), np.array(paid), terminal)
+        for paid in episodes
+    )
+
+
+def test_returns_are_sums_over_recordings_which_a_goal_on_the_way_does_not_end() -> None:
+    data = rewards([1, 2], [3], [4, 5, 6], terminal=False)
+    assert data.returns().tolist() == [3, 3, 15]
+    data.terminal[3] = 1  # solved there, recorded on
+    assert data.returns().tolist() == [3, 3, 15]
+    assert rewards([1, 2], [3]).returns().tolist() == [3, 3]  # ends that only the terminals show
+
+
+def test_rewards_are_divided_by_the_range_of_returns_then_scaled_then_shifted() -> None:
+    data = rewards([1, 2], [3, 4], [0, 1])
+    assert data.with_rewards(False, 10, -5).reward.tolist() == [5, 15, 25, 35, -5, 5]
+    assert data.with_rewards(False, 1, 0).sha256() == data.sha256()
+    normalized = data.with_rewards(True, 1, 0)  # returns 3, 7, 1
+    np.testing.assert_allclose(normalized.reward, data.reward * 1000 / 6, rtol=1e-6)
+    np.testing.assert_allclose(data.with_rewards(True, 2, -1).reward, data.reward * 2000 / 6 - 1, rtol=1e-6)
+    with pytest.raises(
+        UserError, match="all of this data set have 3; run with --set normalize_returns=false"
+    ):
+        rewards([1, 2], [3]).with_rewards(True, 1, 0)

@@ -91,7 +91,8 @@ def test_a_run_takes_what_the_user_says() -> None:
     assert (run.steps, run.episodes, run.seeds) == (10, 2, (7, 3))
     assert run.eval_steps == (3, 6, 10)  # the last after the last update
     assert dict(run.config) == {
-        "batch_size": 256, "normalize_obs": False, "lr": 0.5, "discount": 0.99, "hidden": (8,),
+        "batch_size": 256, "normalize_obs": False, "normalize_returns": False, "reward_scale": 1.0,
+        "reward_shift": 0.0, "lr": 0.5, "discount": 0.99, "hidden": (8,),
         "clip": 1.0, "wide": False, "label": "a",
     }  # fmt: skip
     assert run.overrides == (("hidden", (8,)), ("lr", 0.5))

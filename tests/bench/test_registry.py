@@ -94,8 +94,8 @@ def test_files_of_the_same_name_in_different_folders_do_not_collide(write, tmp_p
 
 def test_a_plugin_s_own_settings_are_found(write) -> None:
     algorithm = find_algorithm(write(GOOD) + ":Mine", {}).algorithm
-    assert task_settings(algorithm, "maze/big") == {"lr": 0.5}
-    assert task_settings(algorithm, "gym/hopper") == {}
+    assert task_settings(algorithm, "maze/big") == [("SETTINGS of the algorithm's file", {"lr": 0.5})]
+    assert task_settings(algorithm, "gym/hopper") == []
 
 
 def test_a_missing_file_is_said(write) -> None:

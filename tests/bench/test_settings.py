@@ -1,5 +1,6 @@
 """Which value a run uses, who said so, and how text becomes a value."""
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from bench import settings
-from bench.algorithm import Algorithm, BaseConfig
+from bench.algorithm import Algorithm, BaseConfig, Settings
 from bench.errors import UserError
 
 
@@ -54,10 +55,10 @@ BOTH = {"tuned": Tuned, "plain": Plain}
 
 @pytest.fixture
 def table() -> Iterator[dict[str, Mapping[str, Any]]]:
-    """The SETTINGS of the module in which Tuned is defined."""
+    """What the SETTINGS of the module in which Tuned is defined say, from the one source "paper"."""
     module: ModuleType = sys.modules[__name__]
     entries: dict[str, Mapping[str, Any]] = {}
-    module.SETTINGS = entries  # type: ignore[attr-defined]
+    module.SETTINGS = [Settings("paper", entries)]  # type: ignore[attr-defined]
     yield entries
     del module.SETTINGS  # type: ignore[attr-defined]
 
@@ -85,7 +86,7 @@ def test_the_nearer_source_wins_and_is_named(table: dict[str, Any]) -> None:
     assert resolve(suite, task).sources == {"layers": "task"}
     table["maze/*"] = {"layers": 5}
     assert resolve(suite, task).config.layers == 5
-    assert resolve(suite, task).sources == {"layers": "algorithm"}
+    assert resolve(suite, task).sources == {"layers": "paper"}
     assert resolve(suite, task, {"layers": 6}).config.layers == 6
     assert resolve(suite, task, {"layers": 6}).sources == {"layers": "user"}
 
@@ -93,16 +94,40 @@ def test_the_nearer_source_wins_and_is_named(table: dict[str, Any]) -> None:
 def test_sources_name_every_option_that_somebody_set(table: dict[str, Any]) -> None:
     table["maze/*"] = {"clip": 1.0}
     resolved = resolve({"lr": 0.3}, {"wide": True}, {"name": "gelu"})
-    assert resolved.sources == {"lr": "suite", "wide": "task", "clip": "algorithm", "name": "user"}
+    assert resolved.sources == {"lr": "suite", "wide": "task", "clip": "paper", "name": "user"}
     assert resolved.config == Config(lr=0.3, wide=True, clip=1.0, name="gelu")
 
 
-def test_the_first_glob_that_matches_the_task_wins(table: dict[str, Any]) -> None:
-    table.update({"maze/b*": {"layers": 5}, "maze/*": {"layers": 6, "wide": True}, "*": {"layers": 7}})
-    assert resolve(task_id="maze/big").config == Config(layers=5)
+def test_every_glob_that_matches_counts_and_a_later_one_overrides(table: dict[str, Any]) -> None:
+    table.update({"*": {"layers": 7}, "maze/*": {"layers": 6, "wide": True}, "maze/b*": {"layers": 5}})
+    assert resolve(task_id="maze/big").config == Config(layers=5, wide=True)
     assert resolve(task_id="maze/small").config == Config(layers=6, wide=True)
     assert resolve(task_id="gym/hopper").config == Config(layers=7)
-    assert settings.task_settings(Tuned, "maze/small") == {"layers": 6, "wide": True}
+
+
+def test_the_copy_of_the_data_does_not_matter_for_the_settings_of_a_task(table: dict[str, Any]) -> None:
+    table["maze/big"] = {"layers": 5}
+    assert resolve(task_id="maze/big@made-3ep-1a2b3c4d").config == Config(layers=5)
+
+
+def test_of_several_sources_the_last_that_sets_an_option_is_named(table: dict[str, Any]) -> None:
+    table["maze/*"] = {"layers": 5, "wide": True}
+    module: Any = sys.modules[__name__]
+    module.SETTINGS.append(Settings("its code", {"maze/big": {"layers": 6}}))
+    assert resolve().sources == {"layers": "its code", "wide": "paper"}
+    rows = settings.explain("tuned", Tuned, "maze/big", {"suite": {"lr": 0.3}, "task": {}}, {})
+    assert [row[0] for row in rows] == [field.name for field in dataclasses.fields(Config)]
+    found = {option: (value, source) for option, value, source in rows}
+    assert found["layers"] == (6, "its code")
+    assert found["wide"] == (True, "paper")
+    assert found["lr"] == (0.3, "suite")
+    assert found["name"] == ("relu", "default")
+
+
+def test_a_plain_dict_of_settings_will_do(table: dict[str, Any]) -> None:
+    module: Any = sys.modules[__name__]
+    module.SETTINGS = {"maze/*": {"layers": 5}}
+    assert resolve().sources == {"layers": "SETTINGS of the algorithm's file"}
 
 
 def test_a_suite_s_option_that_the_algorithm_lacks_is_passed_over() -> None:
@@ -257,6 +282,6 @@ def test_defaults_are_listed_and_a_missing_one_is_said() -> None:
     class Needier(Needy):
         beta: float
 
-    assert settings.defaults(Needy) == {"batch_size": 256, "normalize_obs": False, "lr": 0.1, "size": ()}
+    assert settings.defaults(Needy) == dataclasses.asdict(BaseConfig()) | {"lr": 0.1, "size": ()}
     with pytest.raises(UserError, match=r"Needier.beta has no default value; every option needs one"):
         settings.defaults(Needier)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.data import card as module
-from bench.data.card import Card, cached_card, describe, episode_ends, from_json, lines, to_json
+from bench.data.card import Card, cached_card, describe, from_json, lines, to_json
 from bench.dataset import Dataset, Episode
 from bench.errors import UserError
 from bench.task import SUCCESS, Reference
@@ -81,15 +81,15 @@ def test_a_recording_ends_at_timeouts_and_at_terminals_that_are_not_continued() 
     data = Dataset.from_episodes(
         [episode([0, 0], True), episode([0], True, 5), episode([0, 0]), episode([0])]
     )
-    assert episode_ends(data).tolist() == [False, True, True, False, True, True]
+    assert data.episode_ends().tolist() == [False, True, True, False, True, True]
     data = recorded_on([0, 1, 1, 0], [1, 1, 1], [0, 0])
-    assert np.flatnonzero(episode_ends(data)).tolist() == [3, 6, 8]
+    assert np.flatnonzero(data.episode_ends()).tolist() == [3, 6, 8]
 
 
 def test_the_last_row_ends_the_last_episode_even_without_a_flag() -> None:
     data = Dataset.from_episodes([episode([1, 1]), episode([1, 1])])
     data.timeout[-1] = 0
-    assert np.flatnonzero(episode_ends(data)).tolist() == [1, 3]
+    assert np.flatnonzero(data.episode_ends()).tolist() == [1, 3]
 
 
 def test_quality_is_the_mean_return_on_the_scale_of_the_task() -> None:
