@@ -21,6 +21,7 @@ from bench.networks import TanhPolicy
 class Config(BaseConfig):
     lr: float = 3e-4  # Adam
     hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"  # relu, gelu or mish
 
 
 class BC(Algorithm):
@@ -28,7 +29,7 @@ class BC(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        return {"actor": Network(TanhPolicy((obs_dim, *c.hidden, action_dim)), c.lr)}
+        return {"actor": Network(TanhPolicy((obs_dim, *c.hidden, action_dim), c.activation), c.lr)}
 
     def update(self, learner, batch, noise):
         """One step of regression."""
@@ -43,6 +44,9 @@ class BC(Algorithm):
 
 
 SETTINGS = [
-    Settings("Park et al. 2025 (FQL), appendix E.2", {"ogbench/*": {"hidden": (512, 512, 512, 512)}}),
+    Settings(
+        "Park et al. 2025 (FQL), appendix E.2 and its code",
+        {"ogbench/*": {"hidden": (512, 512, 512, 512), "activation": "gelu"}},
+    ),
     Settings("CORL, configs/offline/bc", {"d4rl-v2/*": {"normalize_obs": True}}),
 ]

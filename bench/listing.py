@@ -1,6 +1,7 @@
 """`bench list`: what there is, and what a run would use."""
 
 import argparse
+import math
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from bench.data.source import Copy
 from bench.errors import UserError, unknown
 from bench.plan import select_tasks
 from bench.registry import find_algorithm
-from bench.task import Suite, Task, missing_data
+from bench.task import Reference, Suite, Task, missing_data
 
 Suites = Mapping[str, Suite]
 Algorithms = Mapping[str, type[Algorithm]]
@@ -79,10 +80,7 @@ def _long(task: Task) -> Iterator[str]:
     yield task.id
     yield f"  {task.summary}"
     yield f"  {task.obs_dim} observations, {task.action_dim} actions, at most {task.max_steps:,} steps"
-    measure = (
-        "success" if scale.of == "success" else f"return, {scale.random:g} is 0 and {scale.best:g} is 100"
-    )
-    yield from _wrapped(f"score: {measure}; {scale.source}")
+    yield from _wrapped(f"score: {_scale(scale)}; {scale.source}")
     for note in task.notes:
         yield from _wrapped(f"note: {note}")
     if variants := list(task.variants):
@@ -98,6 +96,14 @@ def _long(task: Task) -> Iterator[str]:
         yield from (
             f"    {line}" for line in card.lines(card.cached_card(sha256, located.reference, describe))
         )
+
+
+def _scale(reference: Reference) -> str:
+    if reference.of == "success":
+        return "success"
+    if math.isnan(reference.best):
+        return "return"  # the data set decides
+    return f"return, {reference.random:g} is 0 and {reference.best:g} is 100"
 
 
 def _wrapped(text: str) -> list[str]:

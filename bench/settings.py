@@ -72,15 +72,31 @@ def task_settings(algorithm: type[Algorithm], task_id: str) -> list[tuple[str, M
     ones. Which copy of its data a task is trained on does not matter here.
     """
     base = task_id.partition("@")[0]
-    table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", ())
-    if isinstance(table, Mapping):  # without a source
-        table = [Settings("SETTINGS of the algorithm's file", table)]
     return [
         (settings.source, options)
-        for settings in table
+        for settings in _table(algorithm)
         for glob, options in settings.tasks.items()
         if fnmatchcase(base, glob)
     ]
+
+
+def _table(algorithm: type[Algorithm]) -> Sequence[Settings]:
+    """SETTINGS of the algorithm's file. Raises UserError where it has not the form that Algorithm says."""
+    table = getattr(sys.modules.get(algorithm.__module__), "SETTINGS", ())
+    if isinstance(table, Mapping):  # without a source
+        table = [Settings("SETTINGS of the algorithm's file", table)]
+    if not isinstance(table, Sequence) or not all(map(_well_formed, table)):
+        raise UserError(
+            f"SETTINGS of the file of {algorithm.__name__} has another form than "
+            "[Settings(source, {glob: {option: value}}), ...] or {glob: {option: value}}; mend SETTINGS"
+        )
+    return table
+
+
+def _well_formed(entry: object) -> bool:
+    if not isinstance(entry, Settings) or not isinstance(entry.tasks, Mapping):
+        return False
+    return all(isinstance(options, Mapping) for options in entry.tasks.values())
 
 
 def parse_overrides(

@@ -77,6 +77,7 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)  # for every algorithm that has the option
     source: Source | None = None  # the files that it is trained on; None: made in memory on first use
     read: Callable[[Path], Dataset] | None = None  # from the folder of a copy of the source
+    reference_of: Callable[[Path], Reference] | None = None  # where a copy knows the scale better
     notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
     variants: Mapping[str, Callable[["Task"], "Task"]] = field(default_factory=dict)  # by `option=value`
     max_rows: int = MAX_ROWS  # environments side by side, at most: some are slow to build
@@ -93,7 +94,12 @@ class Task:
     def on(self, copy: Copy) -> "Task":
         """This task trained on one copy of its data set; with another name where that was made here."""
         assert self.read is not None
-        return replace(self, name=self.name + copy.suffix, load=partial(self.read, copy.folder))
+        return replace(
+            self,
+            name=self.name + copy.suffix,
+            load=partial(self.read, copy.folder),
+            reference=self.reference_of(copy.folder) if self.reference_of else self.reference,
+        )
 
     def located(self, label: str = "") -> "Task":
         """This task on the copy of its data set called `label`; without one on the official copy, or else on

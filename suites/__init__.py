@@ -6,9 +6,20 @@
 from suites.classic import CLASSIC
 from suites.d4rl_v2 import D4RL_V2
 from suites.diagnostic import DIAGNOSTIC
+from suites.minari import D4RL, MINARI_MUJOCO
 from suites.ogbench import OGBENCH, OGBENCH_DEFAULT, OGBENCH_FQL, OGBENCH_SORL
 
 SUITES = {
     suite.name: suite
-    for suite in (DIAGNOSTIC, CLASSIC, OGBENCH, OGBENCH_SORL, OGBENCH_FQL, OGBENCH_DEFAULT, D4RL_V2)
+    for suite in (
+        DIAGNOSTIC,
+        CLASSIC,
+        OGBENCH,
+        OGBENCH_SORL,
+        OGBENCH_FQL,
+        OGBENCH_DEFAULT,
+        D4RL,
+        MINARI_MUJOCO,
+        D4RL_V2,
+    )
 }

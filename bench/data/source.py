@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.dataset import cache_dir
+from bench.errors import UserError
 
 OFFICIAL = "official"
 
@@ -37,12 +38,20 @@ class Copy:
 
 @dataclass(frozen=True)
 class MakeRequest:
-    """How to make a data set: training episodes, seed, processes; `progress` hears how many more are done."""
+    """How to make a data set: training episodes, seed, processes; `progress` hears how many more are done.
+
+    Raises UserError for numbers below 1.
+    """
 
     episodes: int
     seed: int
     workers: int
     progress: Callable[[int], None]
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "workers"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} = {getattr(self, name)}; it is a whole number of 1 or more")
 
 
 @dataclass(frozen=True)

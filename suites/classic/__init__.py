@@ -19,7 +19,7 @@ from bench.dataset import Dataset
 from bench.streams import stream, stream_seed
 from bench.task import Environments, GymEnvironments, Reference, Suite, Task
 from suites.classic import controllers
-from suites.classic.minari_data import recorded, require, require_minari, without_advice
+from suites.minari_data import recorded, require, require_minari, without_advice
 
 
 @dataclass(frozen=True)

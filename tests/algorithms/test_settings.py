@@ -1,4 +1,4 @@
-"""The settings of published code on D4RL's tasks are those that a run uses."""
+"""The settings of published papers and code are those that a run uses."""
 
 from pathlib import Path
 
@@ -96,3 +96,82 @@ def test_a_run_uses_the_published_values(algorithm, task):
         elif key in FIXED:
             assert value == FIXED[key], key
     by_rule(algorithm, task, ours, theirs)
+
+
+def test_clones_see_normalized_observations_on_d4rl_as_in_corl():
+    for task in SUITES["d4rl-v2"].tasks:
+        assert used("bc", task)["normalize_obs"]
+
+
+# environment: discount; IQL's beta and its hidden size; ReBRAC's two weights: FQL's README and tables 6 and 7.
+BASELINES = {
+    "antmaze-large-navigate": (0.99, 10, 512, 0.003, 0.01),
+    "antmaze-giant-navigate": (0.995, 10, 512, 0.003, 0.01),
+    "humanoidmaze-medium-navigate": (0.995, 10, 512, 0.01, 0.01),
+    "humanoidmaze-large-navigate": (0.995, 10, 512, 0.01, 0.01),
+    "antsoccer-arena-navigate": (0.995, 1, 512, 0.01, 0.01),
+    "cube-single-play": (0.99, 1, 256, 1, 0),
+    "cube-double-play": (0.99, 0.3, 256, 0.1, 0),
+    "scene-play": (0.99, 10, 256, 0.1, 0.01),
+    "puzzle-3x3-play": (0.99, 10, 256, 0.3, 0.01),
+    "puzzle-4x4-play": (0.99, 3, 256, 0.3, 0.01),
+}
+SORL = {  # discount, q_coef, q_agg: SORL's README
+    "antmaze-large-navigate": (0.99, 500, "min"),
+    "antmaze-giant-navigate": (0.995, 500, "min"),
+    "humanoidmaze-medium-navigate": (0.995, 100, "mean"),
+    "humanoidmaze-large-navigate": (0.995, 500, "mean"),
+    "antsoccer-arena-navigate": (0.995, 500, "mean"),
+    "cube-single-play": (0.99, 10, "mean"),
+    "cube-double-play": (0.99, 50, "mean"),
+    "scene-play": (0.99, 100, "mean"),
+}
+
+
+def explained(algorithm: str, environment: str, number: int = 1) -> dict[str, tuple[object, str]]:
+    """Option -> value and source on one of the five tasks of an environment of OGBench."""
+    task = f"{environment}-singletask-task{number}-v0"
+    assert task in SUITES["ogbench"].tasks
+    rows = settings.explain(algorithm, ALGORITHMS[algorithm], f"ogbench/{task}", {}, {})
+    return {option: (value, source) for option, value, source in rows}
+
+
+@pytest.mark.parametrize("environment", BASELINES)
+def test_baselines_use_fql_s_values_on_ogbench(environment):
+    discount, beta, width, actor_weight, critic_weight = BASELINES[environment]
+    shared = {"batch_size": 256, "lr": 3e-4, "activation": "gelu"}
+    critics = {"discount": discount, "layer_norm": True, "target_rate": 0.005}
+    expected = {
+        "bc": shared | {"hidden": (512,) * 4},
+        "iql": shared | critics | {
+            "hidden": (width,) * 4, "beta": beta, "expectile": 0.9, "max_weight": 100.0, "fixed_std": 1.0,
+            "squash_mean": False, "schedule": "constant",
+        },
+        "rebrac": shared | critics | {
+            "hidden": (512,) * 4, "actor_bc_coef": actor_weight, "critic_bc_coef": critic_weight,
+            "target_noise": 0.2, "target_noise_clip": 0.5, "actor_delay": 2,
+        },
+    }  # fmt: skip
+    for algorithm, values in expected.items():
+        found = explained(algorithm, environment)
+        assert {option: found[option][0] for option in values} == values, algorithm
+
+
+@pytest.mark.parametrize("environment", SORL)
+def test_sorl_uses_its_authors_values_on_ogbench(environment):
+    for task in range(1, 6):
+        found = explained("sorl", environment, task)
+        assert tuple(found[o][0] for o in ("discount", "q_coef", "q_agg")) == SORL[environment]
+
+
+def test_values_that_were_published_for_another_setting_say_so():
+    assert explained("iql", "scene-play")["beta"][1] == "Park et al. 2025 (FQL), table 6"
+    for algorithm, option in (("iql", "beta"), ("rebrac", "actor_bc_coef"), ("rebrac", "critic_bc_coef")):
+        source = explained(algorithm, "antsoccer-arena-navigate")[option][1]
+        assert source == "Park et al. 2025 (FQL), table 7 (offline-to-online)"
+
+
+def test_algorithms_without_published_values_on_ogbench_keep_their_defaults():
+    for algorithm in ("td3_bc", "cql", "diffusion_ql"):
+        for environment in BASELINES:
+            assert {source for _, source in explained(algorithm, environment).values()} == {"default"}

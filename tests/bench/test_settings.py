@@ -130,6 +130,25 @@ def test_a_plain_dict_of_settings_will_do(table: dict[str, Any]) -> None:
     assert resolve().sources == {"layers": "SETTINGS of the algorithm's file"}
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lr": 0.5},
+        [{"maze/*": {"lr": 0.5}}],
+        Settings("paper", {"maze/*": {"lr": 0.5}}),
+        [Settings("paper", {"gym/*": 0.5})],  # type: ignore[dict-item]
+    ],
+    ids=["no globs", "dicts in a list", "no list", "no options"],
+)
+def test_settings_of_another_form_are_refused_and_say_the_right_one(
+    table: dict[str, Any], wrong: Any
+) -> None:
+    module: Any = sys.modules[__name__]
+    module.SETTINGS = wrong
+    with pytest.raises(UserError, match=r"of Tuned has .* or \{glob: \{option: value\}\}; mend SETTINGS"):
+        resolve()
+
+
 def test_a_suite_s_option_that_the_algorithm_lacks_is_passed_over() -> None:
     resolved = resolve({"discount": 0.9})
     assert resolved.config == Config()

@@ -19,9 +19,9 @@ from minari.data_collector import EpisodeBuffer
 
 from bench.dataset import Dataset
 from bench.errors import UserError
-from suites import classic
-from suites.classic import RECIPES, Behaviour, Recipe, Recording, minari_data
-from suites.classic.minari_data import ROOT_VARIABLE, dataset_from_minari, minari_root
+from suites import classic, minari_data
+from suites.classic import RECIPES, Behaviour, Recipe, Recording
+from suites.minari_data import ROOT_VARIABLE, dataset_from_minari, minari_root
 
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 

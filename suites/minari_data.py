@@ -22,9 +22,7 @@ def require(modules: list[str], install: str) -> None:
     """Raise UserError, with what to install, where one of these top-level modules is missing."""
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
-        raise UserError(
-            f"the suite 'classic' needs {', '.join(missing)}; install with: pip install {install}"
-        )
+        raise UserError(f"this suite needs {', '.join(missing)}; install with: pip install {install}")
 
 
 def require_minari() -> None:
@@ -96,16 +94,18 @@ def without_advice() -> Iterator[None]:
         yield
 
 
-def dataset_from_minari(source: Any) -> Dataset:
+def dataset_from_minari(source: Any, observe: Callable[[Any], np.ndarray] | None = None) -> Dataset:
     """The transitions of a `minari.MinariDataset`, episode after episode.
 
-    Actions are mapped linearly from the bounds of the action space to [-1, 1]. A termination is a
-    terminal; an episode that ends without one is a timeout, also where nothing marks its end.
+    `observe` makes vectors (T + 1, D) of observations that are dictionaries of arrays. Actions are mapped
+    linearly from the bounds of the action space to [-1, 1]. A termination is a terminal; an episode that
+    ends without one is a timeout, also where nothing marks its end.
     Raises UserError for observations that are no vectors, actions that are no bounded vectors,
     actions outside the bounds, and a termination in the middle of an episode.
     """
     name = f"Minari data set {source.spec.dataset_id!r}"
-    _check_observations(name, source.observation_space)
+    if observe is None:
+        _check_observations(name, source.observation_space)
     low, high = _bounds(name, source.action_space)
 
     def episodes() -> Iterator[Episode]:
@@ -122,7 +122,7 @@ def dataset_from_minari(source: Any) -> Dataset:
                     "an episode ends where it terminates, record what follows as another one"
                 )
             yield Episode(
-                obs=recording.observations,
+                obs=observe(recording.observations) if observe else recording.observations,
                 action=action.clip(-1, 1),
                 reward=recording.rewards,
                 terminal=bool(recording.terminations.any()),
