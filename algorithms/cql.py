@@ -10,7 +10,7 @@ that the gap between the two stays at a threshold.
 Follows the authors' code as restated in CORL: importance weights for the sampled actions, no entropy
 in the TD target, all losses computed from the parameters at the start of the update. One difference: CORL
 also trains a factor and an offset of the policy's log deviation (from 1 and -1); here, as in SAC, the last
-layer gives it directly.
+layer gives it directly. CORL's orthogonal initialization is not offered either.
 
 Shapes: B transitions, D observation, A action, N sampled actions, 2 critics.
 """

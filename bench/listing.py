@@ -127,9 +127,10 @@ def _named_task(suites: Suites, name: str) -> tuple[Task, Suite]:
     if not slash:
         raise UserError(f"{name!r} is no task; write SUITE/TASK, such as {_example(suites)}")
     suite = suite_of(suites, home)
-    chosen = suite.aliases.get(rest, rest)
+    base = rest.partition("@")[0]  # the copy of the data does not matter for settings
+    chosen = suite.aliases.get(base, base)
     if chosen not in suite.tasks:
-        raise unknown(f"task of {home}", rest, suite.tasks)
+        raise unknown(f"task of {home}", base, suite.tasks)
     return suite.tasks[chosen], suite
 
 

@@ -1,13 +1,14 @@
 """OGBench's environments for one task: states, rewards and success of the package itself.
 
-The package draws from numpy's global generator in places (start and goal noise of mazes, teleports), which no
-seed of `reset` reaches. Here every copy has a global generator of its own, so that an episode depends on its
-seed alone.
+The package draws from numpy's global generator in places (start and goal noise of mazes, teleports), and
+manipulation scenes settle with actions from a generator that nobody can seed; an episode also feels the one
+before it a little. Here an episode depends on its seed alone, bit for bit.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -45,19 +46,51 @@ def make(env_id: str, **options: Any) -> gymnasium.Env:
         return gymnasium.make(env_id, disable_env_checker=True, **options)
 
 
+class Leftovers:
+    """What `reset` of a manipulation scene leaves from the episode before: targets, and locks of drawer and
+    window in the model. They reach an episode in the first steps, and through the solver's warm start.
+    """
+
+    MODEL = ("dof_damping", "site_pos")
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self.attributes = deepcopy(
+            {k: v for k, v in vars(scene).items() if k.startswith(("_target_", "_cur_"))}
+        )
+        self.model = {name: getattr(scene.model, name).copy() for name in self.MODEL}
+
+    def remove(self) -> None:
+        """Put the scene back to where it was when this was made."""
+        vars(self.scene).update(deepcopy(self.attributes))
+        for name, value in self.model.items():
+            getattr(self.scene.model, name)[:] = value
+
+
 class OwnGlobalGenerator(gymnasium.Wrapper):
-    """Lends an environment a global numpy generator of its own, seeded with each episode."""
+    """Makes an episode a function of its seed: lends the environment a global numpy generator of its own,
+    seeds the random actions with which it settles, and removes what the episode before has left.
+    """
 
     def __init__(self, env: gymnasium.Env) -> None:
         super().__init__(env)
-        with quietly():
-            self.action_space = env.action_space  # manipulation makes a new one at each look
         self.generator = np.random.RandomState(0).get_state()
+        self.leftovers: Leftovers | None = None
+        with quietly():
+            self.action_space = env.action_space
+            scene = env.unwrapped
+            if scene.action_space is not self.action_space:  # manipulation: a new, unseeded one at each look
+                fixed = {"action_space": self.action_space}
+                scene.__class__ = type(type(scene).__name__, (type(scene),), fixed)
+                env.reset(seed=0)  # compiles the model
+                self.leftovers = Leftovers(scene)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        if self.leftovers is not None:
+            self.leftovers.remove()
         if seed is not None:
             self.generator = np.random.RandomState(seed).get_state()
-            self.action_space.seed(seed)  # mazes settle with random actions before an episode
+            self.action_space.seed(seed)
         with self._lent(), quietly():
             return self.env.reset(seed=seed, options=options)
 

@@ -5,12 +5,11 @@
 and then a uniformly random action.
 """
 
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from suites.ogbench.environments import make
+from suites.ogbench.environments import Leftovers, make
 from suites.ogbench.make.recording import Recipe, Recorder, Rows
 
 PLAN = {"noise": 0.1, "noise_smoothing": 0.5}
@@ -32,7 +31,7 @@ class Manipulation:
         )
         self.scene: Any = self.env.unwrapped
         self.env.reset(seed=0)  # compiles the model
-        self.leftovers = _Leftovers(self.scene)
+        self.leftovers = Leftovers(self.scene)
         self.oracles = (_closed_loop if self.noisy else _plans)(self.family, self.env)
 
     def play(self, seed: int) -> Rows | None:
@@ -69,28 +68,6 @@ class Manipulation:
         if noise is not None:
             action = action + np.random.normal(0, noise)
         return np.clip(action, -1, 1)
-
-
-class _Leftovers:
-    """What `reset` leaves from the episode before: targets, and locks of drawer and window in the model.
-
-    They reach an episode in the first step after a change of target, and through the solver's warm start.
-    """
-
-    MODEL = ("dof_damping", "site_pos")
-
-    def __init__(self, scene: Any) -> None:
-        self.scene = scene
-        self.attributes = deepcopy(
-            {k: v for k, v in vars(scene).items() if k.startswith(("_target_", "_cur_"))}
-        )
-        self.model = {name: getattr(scene.model, name).copy() for name in self.MODEL}
-
-    def remove(self) -> None:
-        """Put the scene back to where it was when this was made."""
-        vars(self.scene).update(deepcopy(self.attributes))
-        for name, value in self.model.items():
-            getattr(self.scene.model, name)[:] = value
 
 
 def _plans(family: str, env: Any) -> dict[str, Any]:
