@@ -112,7 +112,15 @@ def recorded(facts: Facts, folder: Path, lengths: tuple[int, ...] = (4, 3), **me
             )
         )
     with minari_root(folder), without_advice():
-        minari.create_dataset_from_buffers(facts.dataset_id, episodes, env=env, **metadata)
+        minari.create_dataset_from_buffers(
+            facts.dataset_id,
+            episodes,
+            env=env,
+            eval_env=facts.env_id,
+            description="small",
+            algorithm_name="sine",
+            **metadata,
+        )
     env.close()
     return folder / facts.dataset_id
 
