@@ -76,7 +76,7 @@ class OwnGlobalGenerator(gymnasium.Wrapper):
         super().__init__(env)
         self.generator = np.random.RandomState(0).get_state()
         self.leftovers: Leftovers | None = None
-        # Swapping the generator costs as much as several steps of a point; only teleports draw while stepping.
+        # Swapping the generator costs as much as several steps of a point, and only teleports need it there.
         self.draws = getattr(env.unwrapped, "_teleport_info", None) is not None
         with quietly():
             self.action_space = env.action_space
