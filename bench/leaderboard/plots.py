@@ -243,7 +243,8 @@ def _legend(
             handles=handles, loc="outside right upper", handlelength=3, frameon=False, labelcolor=theme.ink
         )
     elif handles:
-        columns = min(len(rows), max(1, 100 // (8 + max(map(len, labels)))))
+        letters = int(10.2 * figure.get_figwidth())  # that fit side by side
+        columns = min(len(rows), max(1, letters // (8 + max(map(len, labels)))))
         figure.legend(
             handles=handles,
             loc="outside lower center",
