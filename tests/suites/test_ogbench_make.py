@@ -17,7 +17,7 @@ from bench.errors import UserError
 from suites.ogbench.catalogue import ENVIRONMENTS
 from suites.ogbench.environments import make
 from suites.ogbench.files import verify
-from suites.ogbench.make import RECIPES, can_make, files, maker, manipulation, pointmaze
+from suites.ogbench.make import RECIPES, files, maker, manipulation, pointmaze
 from suites.ogbench.make.manipulation import Manipulation
 from suites.ogbench.make.pointmaze import PointMaze
 from suites.ogbench.make.recording import Recipe, Rows, record
@@ -70,7 +70,6 @@ def test_a_data_set_has_the_published_size_unless_asked_otherwise(
     dataset: str, episodes: int, rows: int
 ) -> None:
     made = maker(dataset)
-    assert can_make(dataset)
     assert made is not None
     assert (made.episodes, RECIPES[dataset].rows) == (episodes, rows)
     assert made.total(1000) == 1100
@@ -81,7 +80,6 @@ def test_a_data_set_has_the_published_size_unless_asked_otherwise(
     "dataset", ["antmaze-large-navigate-v0", "cube-single-play", "cube-octuple-play-v0", ""]
 )
 def test_what_needs_trained_controllers_or_is_unknown_cannot_be_made(dataset: str) -> None:
-    assert not can_make(dataset)
     assert maker(dataset) is None
 
 

@@ -30,11 +30,6 @@ _SCENES = {  # environment -> training episodes of the published data sets
 }
 
 
-def can_make(dataset: str) -> bool:
-    """Whether the data set of this name (`cube-single-play-v0`) can be made here."""
-    return dataset in RECIPES
-
-
 def maker(dataset: str) -> Maker | None:
     """How `dataset` is made, in the published size unless asked otherwise; None where it cannot be.
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,6 @@ from bench.data.fetch import fetch
 from bench.data.lock import Lock
 from bench.data.source import Maker
 from bench.errors import UserError
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as site:
-        site.files["/a.npz"] = CONTENT
-        yield site
-
-
-@pytest.fixture
-def lock(tmp_path: Path) -> Lock:
-    return Lock(tmp_path / "lock.json")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def leave_part(folder: Path, site: Site, lock: Lock, size: int) -> None:

@@ -3,35 +3,16 @@
 import io
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_site import CONTENT, ENTRY, KEY, OTHER, Heard, Site, get, names, serving, source
+from faulty_site import CONTENT, ENTRY, KEY, OTHER, Heard, Site, get, names, source
 from rich.console import Console
 
 from bench.data import fetch as module
 from bench.data.fetch import DownloadBars, fetch
 from bench.data.lock import Entry, Lock
 from bench.errors import UserError
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as site:
-        site.files["/a.npz"] = CONTENT
-        yield site
-
-
-@pytest.fixture
-def lock(tmp_path: Path) -> Lock:
-    return Lock(tmp_path / "lock.json")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def test_a_file_is_downloaded_and_recorded(site: Site, folder: Path, lock: Lock) -> None:
