@@ -110,7 +110,7 @@ class CQL(Algorithm):
     def target(self, nets, batch, noise):
         """r + gamma min Q(s', a'), with one a' of the policy or the best of N: (B,)."""
         action, _ = self.sample(nets, batch.next_obs, noise.target)  # (B, A) or (N, B, A)
-        next_q = self.q(nets.target_critic, batch.next_obs, action).amin(0)  # (B,) or (N, B)
+        next_q = nets.target_critic(batch.next_obs, action).amin(0)  # (B,) or (N, B)
         next_q = next_q.amax(0) if self.config.max_target else next_q
         return batch.reward + self.config.discount * (1 - batch.terminal) * next_q
 
@@ -121,7 +121,7 @@ class CQL(Algorithm):
         actions = torch.cat((2 * noise.uniform - 1, after, here)).detach()  # (3N, B, A)
         uniform_log_prob = torch.full_like(here_log_prob, math.log(0.5) * batch.action.shape[-1])
         log_prob = torch.cat((uniform_log_prob, after_log_prob, here_log_prob)).detach()  # (3N, B)
-        q_sampled = self.q(nets.critic, batch.obs, actions)  # (2, 3N, B)
+        q_sampled = nets.critic(batch.obs, actions)  # (2, 3N, B)
         gap = (q_sampled - log_prob).logsumexp(1) - q  # (2, B)
         return (
             gap.clamp(min=self.config.min_gap).mean(-1) if self.config.min_gap is not None else gap.mean(-1)
@@ -134,11 +134,6 @@ class CQL(Algorithm):
         """Actions (..., B, A) of the policy at obs (B, D), and their log densities (..., B)."""
         mean, log_std = nets.actor(obs).chunk(2, -1)
         return tanh_gaussian(mean, log_std.clamp(-20, 2), noise)
-
-    def q(self, critic, obs, action):
-        """Both critics at actions (..., B, A): (2, ..., B)."""
-        obs = obs.expand(*action.shape[:-1], obs.shape[-1])
-        return critic(obs.flatten(0, -2), action.flatten(0, -2)).unflatten(-1, action.shape[:-1])
 
     def act(self, nets, obs, noise, inference):
         return nets.actor(obs).chunk(2, -1)[0].tanh()  # the mode of the Gaussian, squashed

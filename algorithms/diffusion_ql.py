@@ -131,7 +131,7 @@ class DiffusionQL(Algorithm):
     def act(self, nets, obs, noise, inference):
         obs = obs[:, None].expand(-1, inference.candidates, -1)  # (E, N, D)
         action = self.denoise(nets.actor, obs, noise.chain.movedim(1, 0))  # (E, N, A)
-        q = nets.target_critic(obs.flatten(0, 1), action.flatten(0, 1)).amin(0).view(action.shape[:2])
+        q = nets.target_critic(obs, action).amin(0)  # (E, N)
         gumbel = -(-noise.draw.clamp(1e-20, 1 - 1e-7).log()).log()  # its argmax draws from softmax(q)
         chosen = (q + gumbel).argmax(1)  # (E,)
         return action.take_along_dim(chosen[:, None, None], 1)[:, 0]

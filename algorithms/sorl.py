@@ -179,8 +179,8 @@ class SORL(Algorithm):
         action = self.walk(nets.actor, obs, noise.start, inference.steps)  # (E, N, A)
         if inference.candidates == 1:
             return action[:, 0]
-        q = self.q(nets.critic, obs.flatten(0, 1), action.flatten(0, 1), inference.steps)  # (2, E * N)
-        best = self.aggregate(q).view(action.shape[:2]).argmax(1)  # (E,)
+        q = self.q(nets.critic, obs, action, inference.steps)  # (2, E, N)
+        best = self.aggregate(q).argmax(1)  # (E,)
         return action.take_along_dim(best[:, None, None], 1)[:, 0]
 
 

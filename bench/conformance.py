@@ -17,9 +17,10 @@ from torch import Tensor
 from bench.algorithm import Algorithm, BaseConfig, Batch
 from bench.dataset import Dataset, Episode
 from bench.errors import UserError
-from bench.learner import Draws, Learner
+from bench.learner import Learner
 from bench.plain import PlainLearner
 from bench.sampler import Sampler, draw
+from bench.stacked import Draws
 from bench.streams import stream
 
 OBS_DIM, UPDATES, TOLERANCE = 3, 20, 1e-4
@@ -185,10 +186,10 @@ class _Watched(Learner):
                 "change networks only through learner.minimize and learner.update_target"
             )
 
-    def _evaluate(self, names: tuple[str, ...], loss: Any, batch: Batch, noise: Draws) -> Any:
+    def _gradients(self, names: tuple[str, ...], loss: Any, batch: Batch, noise: Draws) -> Any:
         self.allowed |= set(names)
         before = self._snapshot()
-        result = super()._evaluate(names, loss, batch, noise)
+        result = super()._gradients(names, loss, batch, noise)
         for name in self._changed(before):
             raise CheckError(
                 f"{loss.__qualname__} changes {name} in place; a loss changes nothing, it returns a number"

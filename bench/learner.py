@@ -17,41 +17,9 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from bench.algorithm import Algorithm, Batch, Network
-from bench.errors import UserError
+from bench.recording import Recordings
+from bench.stacked import AuthorError, Draws, Loss, Skeletons, Stack, author_errors, losses, title
 from bench.streams import stream_seed
-
-Stack = dict[str, Tensor]  # the parameters of one network, (S, ...) each
-Loss = Callable[[Any, Any, Any], tuple[Tensor, dict[str, Tensor]]]
-
-
-class AuthorError(UserError):
-    """An algorithm breaks a rule of the interface; the message says where and what to do instead."""
-
-
-class Draws:
-    """Declared noise by name, as an author sees it: `noise.z`, `noise.steps`."""
-
-    def __init__(self, tensors: Mapping[str, Tensor], choices: Mapping[str, Any]) -> None:
-        self.tensors, self.choices = tensors, choices
-
-    def __getattr__(self, name: str) -> Any:
-        for values in (self.tensors, self.choices):
-            if name in values:
-                return values[name]
-        declared = ", ".join((*self.tensors, *self.choices)) or "nothing"
-        raise AuthorError(f"noise.{name} is used but not declared; declared: {declared}")
-
-
-class Nets:
-    """The networks by name, as an author sees them: `nets.actor(obs)`, `nets.target_critic(obs, action)`."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        self.modules = modules
-
-    def __getattr__(self, name: str) -> nn.Module:
-        if name in self.modules:
-            return self.modules[name]
-        raise AuthorError(f"nets.{name} does not exist; networks: {', '.join(self.modules)}")
 
 
 class Learner:
@@ -59,6 +27,7 @@ class Learner:
 
     seeds: the seeds of the group; each initializes its own networks, on the CPU, so that they depend
     neither on the device nor on the group. steps: planned updates, for learning-rate schedules.
+    recorded: replay losses and actions (see bench/recording.py); else an author's code runs every time.
     """
 
     def __init__(
@@ -69,8 +38,9 @@ class Learner:
         seeds: Sequence[int],
         steps: int,
         device: torch.device | str = "cpu",
+        recorded: bool = True,
     ) -> None:
-        self.algorithm, self.seeds, self.steps = algorithm, tuple(seeds), steps
+        self.algorithm, self.seeds, self.steps, self.recorded = algorithm, tuple(seeds), steps, recorded
         self.action_dim = action_dim
         self.device = torch.device(device)
         self.step = 0
@@ -85,9 +55,8 @@ class Learner:
                 self.params[f"target_{name}"] = {key: value.detach().clone() for key, value in stack.items()}
         # The optimizers change parameters in place, so these views always show the current numbers.
         self._constants = {n: {k: p.detach() for k, p in stack.items()} for n, stack in self.params.items()}
-        self._modules = {name: self._skeleton(name) for name in self.params}
-        self._slots = {name: _slots(module) for name, module in self._modules.items()}
-        self._nets = Nets(self._modules)
+        self._skeletons = Skeletons({name: self._skeleton(name) for name in self.params})
+        self._recordings = Recordings()
         self._optimizers: dict[tuple[str, ...], torch.optim.Adam] = {}
         self._pending: list[Callable[[], None]] | None = None
 
@@ -95,9 +64,7 @@ class Learner:
         """One update of all seeds; batch and noise have a leading seed axis."""
         metrics = self.algorithm.update(self, batch, noise)
         if not isinstance(metrics, dict):
-            raise AuthorError(
-                f"{_title(self.algorithm.update)} must return a dict of metrics ({{}} for none)"
-            )
+            raise AuthorError(f"{title(self.algorithm.update)} must return a dict of metrics ({{}} for none)")
         self.metrics |= {name: value.detach() for name, value in metrics.items()}
         self.step += 1
 
@@ -111,15 +78,9 @@ class Learner:
         """
         names = (names,) if isinstance(names, str) else names
         self._check_names(names)
-        values, metrics = self._evaluate(names, loss, batch, noise)
-        leaves = [p for name in names for p in self.params[name].values()]
-        if not values.requires_grad:
-            raise AuthorError(
-                f"{_title(loss)} does not depend on the network {'+'.join(names)} that it trains"
-            )
-        grads = torch.autograd.grad(values.sum(), leaves, allow_unused=True, materialize_grads=True)
-        self._apply(lambda: self._descend(names, leaves, self._clipped(names, grads)))
-        return metrics | {f"{'+'.join(names)}_loss": values}
+        results, grads = self._gradients(names, loss, batch, noise)
+        self._apply(lambda: self._descend(names, grads))
+        return results
 
     def update_target(self, name: str) -> None:
         """Move `target_<name>` by its Polyak step towards the network."""
@@ -157,10 +118,18 @@ class Learner:
         """Actions (S, E, A) for obs (S, E, D), every seed with its own policy."""
 
         def one_seed(params: dict[str, Stack], obs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-            return self.algorithm.act(self._bind(params), obs, Draws(tensors, {}), inference)
+            return self.algorithm.act(self._skeletons.bind(params), obs, Draws(tensors, {}), inference)
 
-        with _author_errors(self.algorithm.act):
-            return vmap(one_seed)(self._constants, obs, noise.tensors)
+        def compute(inputs: Mapping[str, Tensor], choices: Mapping[str, Any]) -> dict[str, Tensor]:
+            with author_errors(self.algorithm.act):
+                params, tensors = self._unpacked(inputs), _part("noise", inputs)
+                return {"action": vmap(one_seed)(params, inputs["obs"], tensors)}
+
+        inputs = self._packed() | {"obs": obs} | _named("noise", noise.tensors)
+        if not self.recorded:
+            return compute(inputs, {})["action"]
+        key = ("act", inference, obs.shape)
+        return self._recordings.run(key, compute, inputs, {})["action"]
 
     @torch.no_grad()
     def finite(self) -> Tensor:
@@ -200,33 +169,46 @@ class Learner:
             optimizer.load_state_dict(optimizer.state_dict() | {"state": entries})
         self.step = step
 
-    def _evaluate(
+    def _gradients(
         self, names: tuple[str, ...], loss: Loss, batch: Batch, noise: Draws
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of every seed (S,) and its metrics, (S,) each."""
-        trained = {name: self.params[name] for name in names}
-        constant = {name: stack for name, stack in self._constants.items() if name not in names}
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Metrics and value of the loss, (S,) each, and the (clipped) gradient of every parameter."""
 
-        def one_seed(trained: Any, constant: Any, batch: Batch, tensors: Any) -> Any:
-            return loss(self._bind(constant | trained), batch, Draws(tensors, noise.choices))
-
-        with _author_errors(loss):
-            result = vmap(one_seed)(trained, constant, batch, noise.tensors)
-        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-            raise AuthorError(f"{_title(loss)} must return (scalar, dict of metrics)")
-        values, metrics = result
-        if values.dim() != 1:
-            shape = tuple(values.shape[1:])
-            raise AuthorError(
-                f"{_title(loss)} returned shape {shape}; a loss returns a scalar (did you forget .mean()?)"
-            )
-        for key, value in metrics.items():
-            if value.dim() != 1:
+        def compute(inputs: Mapping[str, Tensor], choices: Mapping[str, Any]) -> dict[str, Tensor]:
+            params, leaves = self._unpacked(inputs), [inputs[name] for name in trained]
+            draws = Draws(_part("noise", inputs), choices)
+            values, metrics = self._evaluate(loss, params, Batch(**_part("batch", inputs)), draws)
+            if not values.requires_grad:
                 raise AuthorError(
-                    f"{_title(loss)}: the metric {key!r} has shape {tuple(value.shape[1:])}, not ()"
+                    f"{title(loss)} does not depend on the network {'+'.join(names)} that it trains"
                 )
-        # A copy, because a metric may be a parameter itself, which the step changes.
-        return values, {key: value.detach().clone() for key, value in metrics.items()}
+            grads = torch.autograd.grad(values.sum(), leaves, allow_unused=True, materialize_grads=True)
+            clipped = [g.contiguous() for g in self._clipped(names, grads)]  # see `_descend`
+            metrics[f"{'+'.join(names)}_loss"] = values.detach()
+            return _named("metric", metrics) | dict(zip(trained, clipped, strict=True))
+
+        trained = [f"net/{name}/{key}" for name in names for key in self.params[name]]
+        inputs = self._packed(names) | _named("batch", batch._asdict()) | _named("noise", noise.tensors)
+        if self.recorded and getattr(loss, "__self__", None) is self.algorithm:
+            results = self._recordings.run((loss, names), compute, inputs, noise.choices)
+        else:  # what a function made on the spot has closed over, a recording would not see change
+            results = compute(inputs, noise.choices)
+        return _part("metric", results), [results[name] for name in trained]
+
+    def _packed(self, trained: Sequence[str] = ()) -> dict[str, Tensor]:
+        """All parameters by name, as in `weights`; those of the `trained` networks ask for gradients."""
+        leaves = {f"net/{name}/{key}": p for name in trained for key, p in self.params[name].items()}
+        return self.weights() | leaves
+
+    def _unpacked(self, inputs: Mapping[str, Tensor]) -> dict[str, Stack]:
+        return {
+            name: {key: inputs[f"net/{name}/{key}"] for key in stack} for name, stack in self.params.items()
+        }
+
+    def _evaluate(
+        self, loss: Loss, params: Mapping[str, Stack], batch: Batch, noise: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return losses(loss, self._skeletons, params, batch, noise)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -252,14 +234,15 @@ class Learner:
         else:
             self._pending.append(change)
 
-    def _descend(self, names: tuple[str, ...], leaves: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
+    def _descend(self, names: tuple[str, ...], grads: Sequence[Tensor]) -> None:
         optimizer = self._optimizer(names)
         for name, group in zip(names, optimizer.param_groups, strict=True):
             if self.networks[name].schedule == "cosine":
                 done = min(self.step / self.steps, 1)
                 group["lr"] = self.networks[name].lr * (1 + math.cos(math.pi * done)) / 2
+        leaves = [p for name in names for p in self.params[name].values()]
         for leaf, grad in zip(leaves, grads, strict=True):
-            leaf.grad = grad.contiguous()  # the fused step reads memory in order, whatever the strides say
+            leaf.grad = grad  # contiguous: the fused step reads memory in order, whatever the strides say
         optimizer.step()
         for leaf in leaves:
             leaf.grad = None
@@ -269,13 +252,6 @@ class Learner:
             groups = [{"params": list(self.params[n].values()), "lr": self.networks[n].lr} for n in names]
             self._optimizers[names] = torch.optim.Adam(groups, fused=True)
         return self._optimizers[names]
-
-    def _bind(self, params: Mapping[str, Stack]) -> Nets:
-        """The networks with one seed's parameters in place, during a vmapped call."""
-        for name, stack in params.items():
-            for (owner, key), tensor in zip(self._slots[name], stack.values(), strict=True):
-                owner._parameters[key] = tensor  # type: ignore[assignment]
-        return self._nets
 
     def _skeleton(self, name: str) -> nn.Module:
         """A module of its own for every network and target, into which parameters are put by `_bind`."""
@@ -297,34 +273,14 @@ def _stack(modules: Sequence[nn.Module], device: torch.device) -> Stack:
     return {n: torch.stack([c[n].detach() for c in columns]).to(device) for n in names}
 
 
-def _slots(module: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Where each parameter of a module lives, in the order of `named_parameters`."""
-    return [
-        (module.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
-        for name, _ in module.named_parameters()
-    ]
+def _named(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{kind}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def _title(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", repr(function))
-
-
-@contextmanager
-def _author_errors(function: Callable[..., Any]) -> Iterator[None]:
-    """Say in the author's terms what vmap complains about."""
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        remedies = {
-            "must only return Tensors": "returns something that is not a tensor; losses, metrics and actions "
-            "are tensors, and a loss returns (scalar, dict of metrics)",
-            "randomness": "draws its own random numbers; declare them in noise() or act_noise() "
-            "and use noise.NAME",
-            ".item()": "reads a tensor's value as a Python number (.item(), float(), if tensor:); "
-            "use torch.where, or a Choice for decisions of the schedule",
-            "data-dependent control flow": "branches on a tensor; use torch.where, or a Choice",
-        }
-        for words, remedy in remedies.items():
-            if words in str(error):
-                raise AuthorError(f"{_title(function)} {remedy}") from error
-        raise
+def _part(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `_named` was given."""
+    return {
+        name.removeprefix(f"{kind}/"): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{kind}/")
+    }

@@ -34,6 +34,8 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(*lead, 1, outputs) if lead else torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.weight.shape[-1] == 1:  # batched products with vectors are ten times slower on CPUs
+            return (x * self.weight.mT).sum(-1, keepdim=True) + self.bias
         return x @ self.weight + self.bias
 
 
@@ -53,7 +55,9 @@ class LayerNorm(nn.Module):
 class MLP(nn.Module):
     """`sizes` = (inputs, hidden..., outputs): each hidden layer is affine, activation, layer norm if wanted.
 
-    (B, ...) inputs -> (B, outputs), or (E, B, outputs) for an ensemble of E, which shares its inputs.
+    Inputs (..., D1), (..., D2), ... -> (..., outputs), or (E, ..., outputs) for an ensemble of E, which
+    shares its inputs. The leading axes of the inputs are broadcast, and cost little where they are: N
+    actions per observation are `critic(obs, action)` with obs (B, D), action (N, B, A).
     `last_scale` shrinks the initial kernel of the last layer.
     """
 
@@ -75,13 +79,26 @@ class MLP(nn.Module):
         self.norms = nn.ModuleList(LayerNorm(size, ensemble) for size in sizes[1:-1] if layer_norm)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        x = inputs[0] if len(inputs) == 1 else torch.cat(inputs, -1)
-        *hidden, last = self.layers
-        for number, layer in enumerate(hidden):
-            x = self.activation(layer(x))
-            if self.norms:
-                x = self.norms[number](x)
-        return last(x)
+        lead = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+        x = self._first(inputs, lead)
+        for number, layer in enumerate(self.layers[1:]):
+            x = self.activation(x)
+            x = layer(self.norms[number](x) if self.norms else x)
+        return x.view(*x.shape[:-2], *lead, x.shape[-1])
+
+    def _first(self, inputs: tuple[Tensor, ...], lead: Sequence[int]) -> Tensor:
+        """The first layer, with all leading axes as one: (rows, D1), ... -> (rows, H) or (E, rows, H)."""
+        first = self.layers[0]
+        assert isinstance(first, Linear)
+        if all(x.shape[:-1] == lead for x in inputs):
+            return first(torch.cat(inputs, -1).reshape(-1, first.weight.shape[-2]))
+        kernels = first.weight.split([x.shape[-1] for x in inputs], -2)
+        total = first.bias.view(*first.weight.shape[:-2], *[1] * len(lead), -1)
+        for x, kernel in zip(inputs, kernels, strict=True):
+            product = x.reshape(-1, x.shape[-1]) @ kernel
+            own = [1] * (len(lead) + 1 - x.dim()) + list(x.shape[:-1])
+            total = product.view(*product.shape[:-2], *own, -1) + total  # the largest may come last
+        return total.flatten(-1 - len(lead), -2)
 
 
 class ValueMLP(MLP):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.algorithm import Algorithm, Batch
-from bench.learner import Draws, Nets, initial_networks
+from bench.learner import initial_networks
+from bench.stacked import Draws, Nets
 
 
 class PlainLearner:

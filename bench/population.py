@@ -13,8 +13,9 @@ from torch import Tensor
 
 from bench.algorithm import Algorithm, Noise
 from bench.dataset import Dataset
-from bench.learner import Draws, Learner
+from bench.learner import Learner
 from bench.sampler import Sampler
+from bench.stacked import Draws
 
 
 class Population(Protocol):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.algorithm import Batch, Choice, Every, Noise
 from bench.dataset import Dataset
-from bench.learner import Draws
+from bench.stacked import Draws
 from bench.streams import stream
 
 CHUNK = 32  # updates whose numbers are drawn at once: a stream costs some ten microseconds to open

@@ -6,8 +6,9 @@ from torch import nn
 
 from bench.algorithm import Batch
 from bench.dataset import Dataset, Episode
-from bench.learner import Draws, Learner
+from bench.learner import Learner
 from bench.sampler import Sampler
+from bench.stacked import Draws
 
 
 def column(*values):

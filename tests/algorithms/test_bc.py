@@ -3,7 +3,8 @@ import torch
 from stubs import always, batch_of, changed, draws, schedule_of, weights_of
 
 from algorithms.bc import BC
-from bench.learner import Learner, Nets
+from bench.learner import Learner
+from bench.stacked import Nets
 
 
 def test_the_loss_is_the_mean_squared_error_over_rows_and_dimensions():

@@ -17,9 +17,10 @@ from stubs import (
 )
 
 from algorithms.cql import CQL
-from bench.learner import Learner, Nets
+from bench.learner import Learner
 from bench.networks import Scalar
 from bench.sampler import Sampler
+from bench.stacked import Nets
 
 STANDARD = always(torch.tensor([[0.0, 0.0]]))  # one row: mean 0, log deviation 0
 LOG_PROB = -0.5 * math.log(2 * math.pi)  # of the sample 0, at which tanh has slope 1: -0.918939
@@ -53,7 +54,7 @@ def test_the_gap_weighs_every_sample_by_its_density():
 def test_a_uniform_action_of_two_dimensions_has_density_one_quarter():
     # A policy so wide that only the uniform sample counts: log Q-term = 0 - 2 log(1/2) = log 4
     wide = always(torch.tensor([[0.0, 0.0, -50.0, -50.0]]))  # clamped to -20: densities are e^40 times larger
-    nets = Nets({"actor": wide, "critic": always(torch.zeros(2, 3))})
+    nets = Nets({"actor": wide, "critic": always(torch.zeros(2, 3, 1))})
     zero = torch.zeros(1, 1, 2)
     found = algorithm().gap(
         nets, batch_of(torch.zeros(1, 2)), draws(uniform=zero, here=zero, next=zero), torch.zeros(2, 1)
@@ -78,7 +79,7 @@ def test_the_samples_for_the_next_state_are_judged_at_this_state():
     gap = algorithm().gap(nets, batch_of(column(0.0)), noise(), torch.zeros(2, 1))
     ((obs, action),) = critic.calls
     here, after = math.tanh(1), math.tanh(2)
-    assert obs.flatten().tolist() == [0, 0, 0]
+    assert obs.flatten().tolist() == [0]
     assert action.flatten().tolist() == pytest.approx([0.5, after, here])
     # every Q over its own density: 1/2, 1 / sqrt(2 pi) / (1 - here^2), 1 / (e sqrt(2 pi)) / (1 - after^2)
     root = math.sqrt(2 * math.pi)

@@ -6,7 +6,7 @@ from stubs import Recorded, always, batch_of, column, draws, row, schedule_of, t
 
 from algorithms import diffusion_ql
 from algorithms.diffusion_ql import DiffusionQL, Inference
-from bench.learner import Nets
+from bench.stacked import Nets
 
 
 def algorithm(**options):
@@ -147,7 +147,7 @@ def test_a_terminal_removes_the_bootstrap(terminal, target):
 def acted(q, count, candidates=2, **options):
     """Actions of many decisions among candidates -0.5, 0.5, ..., whose smaller Q is given."""
     clean = torch.linspace(-0.5, 0.5, candidates)[None, :, None]
-    smaller = torch.tensor(q).repeat(count)
+    smaller = torch.tensor(q).repeat(count, 1)
     nets = Nets(
         {
             "actor": knows(clean),
@@ -174,7 +174,7 @@ def test_a_much_better_candidate_is_always_taken():
 
 
 def test_extreme_uniform_numbers_do_no_harm():
-    nets = Nets({"actor": knows(torch.tensor([[[-0.5], [0.5]]])), "target_critic": always(torch.zeros(2, 2))})
+    nets = Nets({"actor": knows(torch.tensor([[[-0.5], [0.5]]])), "target_critic": always(torch.zeros(2, 1, 2))})
     for numbers in ((0.0, 0.0), (0.0, 1 - 2**-24)):
         noise = draws(chain=torch.zeros(1, 5, 2, 1), draw=torch.tensor([numbers]))
         action = algorithm().act(nets, torch.zeros(1, 1), noise, Inference(candidates=2))

@@ -5,7 +5,7 @@ import torch
 from stubs import Recorded, always, batch_of, column, draws, row, schedule_of
 
 from algorithms.iql import IQL
-from bench.learner import Nets
+from bench.stacked import Nets
 
 
 def algorithm(**options):

@@ -15,8 +15,8 @@ from torch.func import functional_call
 from algorithms import ALGORITHMS
 from algorithms.sorl import Inference
 from bench.dataset import Dataset, Episode
-from bench.learner import Draws
 from bench.sampler import draw
+from bench.stacked import Draws
 from bench.streams import stream
 
 SEEDS = (0, 1)

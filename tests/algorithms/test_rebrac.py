@@ -16,8 +16,9 @@ from stubs import (
 )
 
 from algorithms.rebrac import ReBRAC
-from bench.learner import Learner, Nets
+from bench.learner import Learner
 from bench.sampler import Sampler
+from bench.stacked import Nets
 
 
 def algorithm(**options):

@@ -17,8 +17,9 @@ from stubs import (
 )
 
 from algorithms.sorl import SORL, Inference
-from bench.learner import Learner, Nets
+from bench.learner import Learner
 from bench.sampler import Sampler
+from bench.stacked import Nets
 
 
 def algorithm(**options):
@@ -182,7 +183,7 @@ def test_best_of_n_takes_every_observations_own_best_candidate():
     )
     assert action.flatten().tolist() == pytest.approx([0.2, 0.5])
     ((_, candidates, steps),) = nets.critic.calls
-    assert candidates.shape == (6, 1)
+    assert candidates.shape == (2, 3, 1)
     assert set(steps.flatten().tolist()) == {4}  # the critic judges for this number of steps
 
 

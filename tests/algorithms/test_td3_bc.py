@@ -3,7 +3,7 @@ import torch
 from stubs import always, batch_of, column, draws, row, saw, schedule_of, two_critics
 
 from algorithms.td3_bc import TD3BC
-from bench.learner import Nets
+from bench.stacked import Nets
 
 
 def algorithm(**options):

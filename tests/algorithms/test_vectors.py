@@ -14,7 +14,7 @@ from algorithms.iql import IQL
 from algorithms.rebrac import ReBRAC
 from algorithms.sorl import SORL
 from bench.algorithm import Batch
-from bench.learner import Draws, Nets
+from bench.stacked import Draws, Nets
 
 FOLDER = Path(__file__).parents[1] / "data" / "vectors"
 HIDDEN = (24, 24)

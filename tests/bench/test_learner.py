@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from bench.algorithm import Algorithm, Batch, Network
-from bench.learner import AuthorError, Draws, Learner, initial_networks
+from bench.learner import Learner, initial_networks
 from bench.networks import MLP, Scalar
+from bench.stacked import AuthorError, Draws
 
 OBS, ACT, B = 3, 2, 8
 NO_NOISE = Draws({}, {})
