@@ -99,6 +99,13 @@ def _add_run(commands: Any) -> None:
         help="runs at once; default: as many as cores allow, one on a GPU",
     )
     add("--threads", type=_positive, default=1, metavar="N", help="cores for each run; default: 1")
+    add(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="processes of each run that step environments, beside its training; default: the cores that "
+        "runs at once leave free",
+    )
     _add_results(parser)
     parser.set_defaults(command=_run)
 
@@ -166,19 +173,25 @@ def _run(options: argparse.Namespace) -> int:
     _say_finished(console, runs, waiting, options.results)
     start = time.monotonic()
     jobs = min(options.jobs or _default_jobs(device, options.threads), max(1, len(waiting)))
+    workers = options.workers or max(1, _cores() // jobs)
     with Display(len(waiting), console) as display:
-        execute_all(waiting, partial(_work, options.results, device), jobs, options.threads, display)
+        execute_all(waiting, partial(_work, options.results, device, workers), jobs, options.threads, display)
     for title, error in display.errors.items():
         console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
     done = len(waiting) - len(display.errors)
     seconds = time.monotonic() - start
-    print(f"{done} of {len(waiting)} runs finished in {seconds:.0f} s; records in {options.results}")
+    print(f"{done} of {len(waiting)} runs finished in {seconds:.0f} s{display.share()}", end="; ")
+    print(f"records in {options.results}")
     print(f"Next: bench report {suite.name}    bench leaderboard")
     return 1 if display.errors else 0
 
 
 def _default_jobs(device: str, threads: int) -> int:
-    return 1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0)) // threads)
+    return 1 if device.startswith("cuda") else max(1, _cores() // threads)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _entries(options: argparse.Namespace) -> list[Entry]:
@@ -199,13 +212,13 @@ def _say_finished(console: Console, runs: Sequence[Run], waiting: Sequence[Run],
         )
 
 
-def _work(results: Path, device: str, run: Run, progress: Report) -> Mapping[str, Any]:
+def _work(results: Path, device: str, workers: int, run: Run, progress: Report) -> Mapping[str, Any]:
     """Carry out one run, in whatever process: looks task and algorithm up again by name."""
     entry = find_algorithm(run.source, ALGORITHMS)
     if entry.code != run.code:
         raise UserError(f"{run.source} has changed since the command was given; give it again")
     task = SUITES[run.suite].task(run.task).variant(dict(run.task_options))
-    return execute(run, task, entry.algorithm, results, device, progress)
+    return execute(run, task, entry.algorithm, results, device, progress, workers)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.algorithm import Noise
-from bench.population import Population
+from bench.population import Policy
 from bench.sampler import draw
 from bench.streams import stream, stream_seed
 from bench.task import MAX_ROWS, Environments
@@ -31,87 +31,101 @@ class Evaluation:
     diverged: np.ndarray
 
 
-def rows_per_seed(seeds: int, episodes: int, limit: int = MAX_ROWS) -> int:
-    """How many environments each seed gets where there may be `limit` in all; one at least."""
-    return max(1, min(episodes, limit // seeds))
+def rows_of(players: int, episodes: int, limit: int = MAX_ROWS) -> int:
+    """How many environments each player gets where there may be `limit` in all; one at least.
+
+    A player is a seed's policy under one test-time setting.
+    """
+    return max(1, min(episodes, limit // players))
+
+
+class _Noise:
+    """The noise of one test-time setting, for rows (S, E)."""
+
+    def __init__(self, seeds: Sequence[int], rows: int, declared: Mapping[str, Noise]) -> None:
+        self.seeds, self.declared = seeds, declared
+        lead = (len(seeds), rows, NOISE_CHUNK)
+        self.buffers = {name: draw(item, lead, stream("shape")) for name, item in declared.items()}
+
+    def __call__(self, episode: np.ndarray, step: np.ndarray, active: np.ndarray) -> dict[str, np.ndarray]:
+        """The numbers for the current decision of every row: (S, E, ...)."""
+        position = step % NOISE_CHUNK
+        for s, e in zip(*np.nonzero(active & (position == 0)), strict=True):
+            for name, item in self.declared.items():
+                words = (self.seeds[s], int(episode[s, e]), int(step[s, e]) // NOISE_CHUNK)
+                self.buffers[name][s, e] = draw(item, (NOISE_CHUNK,), stream(f"act/{name}", *words))
+        s, e = np.indices(episode.shape)
+        return {name: buffer[s, e, position] for name, buffer in self.buffers.items()}
 
 
 class _Rows:
-    """Which episode each row (S, E) plays, how far it is, and the noise of its next decisions."""
+    """Which episode each row (P, E) plays, and how far it is; player p has the seed seeds[p]."""
 
-    def __init__(
-        self, seeds: Sequence[int], episodes: int, declared: Mapping[str, Noise], limit: int
-    ) -> None:
-        per_seed = rows_per_seed(len(seeds), episodes, limit)
-        self.seeds, self.episodes, self.declared = seeds, episodes, declared
-        self.episode = np.tile(np.arange(per_seed), (len(seeds), 1))
+    def __init__(self, seeds: Sequence[int], episodes: int, rows: int) -> None:
+        self.seeds, self.episodes = seeds, episodes
+        self.episode = np.tile(np.arange(rows), (len(seeds), 1))
         self.step = np.zeros_like(self.episode)
         self.active = np.ones_like(self.episode, bool)
-        lead = (*self.episode.shape, NOISE_CHUNK)
-        self.buffers = {name: draw(item, lead, stream("shape")) for name, item in declared.items()}
 
-    def start_seed(self, s: int, e: int) -> int:
-        return stream_seed("episode", self.seeds[s], int(self.episode[s, e])) % 2**31
+    def start_seed(self, p: int, e: int) -> int:
+        return stream_seed("episode", self.seeds[p], int(self.episode[p, e])) % 2**31
 
-    def noise(self) -> dict[str, np.ndarray]:
-        """The noise of the current decision of every row: (S, E, ...)."""
-        position = self.step % NOISE_CHUNK
-        for s, e in zip(*np.nonzero(self.active & (position == 0)), strict=True):
-            for name, item in self.declared.items():
-                words = (self.seeds[s], int(self.episode[s, e]), int(self.step[s, e]) // NOISE_CHUNK)
-                self.buffers[name][s, e] = draw(item, (NOISE_CHUNK,), stream(f"act/{name}", *words))
-        s, e = np.indices(self.episode.shape)
-        return {name: buffer[s, e, position] for name, buffer in self.buffers.items()}
-
-    def next_episode(self, s: int, e: int) -> bool:
+    def next_episode(self, p: int, e: int) -> bool:
         """Move a row on to its next episode; False where its quota is played."""
-        self.episode[s, e] += self.episode.shape[1]
-        self.step[s, e] = 0
-        self.active[s, e] = self.episode[s, e] < self.episodes
-        return bool(self.active[s, e])
+        self.episode[p, e] += self.episode.shape[1]
+        self.step[p, e] = 0
+        self.active[p, e] = self.episode[p, e] < self.episodes
+        return bool(self.active[p, e])
 
 
 def evaluate(
-    population: Population,
+    policy: Policy,
     environments: Environments,
     seeds: Sequence[int],
     episodes: int,
-    inference: Any,
+    inferences: Sequence[Any],
     limit: int = MAX_ROWS,
-) -> Evaluation:
-    """Every seed's policy plays `episodes` episodes; `environments` holds len(seeds) * rows_per_seed rows.
+) -> list[Evaluation]:
+    """Every seed's policy plays `episodes` episodes under every test-time setting, all of them at once.
 
-    Beyond `limit` environments side by side, rows play several episodes one after the other.
-
-    A seed whose parameters or actions are not finite is marked as diverged and plays no further.
+    `environments` holds P * rows_of(P, episodes, limit) rows, P = len(inferences) * len(seeds): beyond
+    `limit` environments side by side, rows play several episodes one after the other. A seed whose
+    parameters or actions are not finite is marked as diverged and plays no further.
     """
-    rows = _Rows(seeds, episodes, population.act_noise(inference), limit)
+    players = len(inferences) * len(seeds)
+    rows = _Rows(list(seeds) * len(inferences), episodes, rows_of(players, episodes, limit))
     shape = rows.episode.shape
-    returns, lengths = np.zeros((len(seeds), episodes)), np.zeros((len(seeds), episodes), int)
-    success = np.zeros((len(seeds), episodes), bool)
-    diverged = ~population.finite()
-    all_rows = np.arange(rows.episode.size)
-    starts = [rows.start_seed(s, e) for s, e in np.ndindex(shape)]
-    obs = environments.reset(all_rows, starts).reshape(*shape, -1)
+    noises = [_Noise(seeds, shape[1], policy.act_noise(inference)) for inference in inferences]
+    parts = [slice(i * len(seeds), (i + 1) * len(seeds)) for i in range(len(inferences))]
+    returns, lengths = np.zeros((players, episodes)), np.zeros((players, episodes), int)
+    success = np.zeros((players, episodes), bool)
+    diverged = np.tile(~policy.finite(), len(inferences))
+    starts = [rows.start_seed(p, e) for p, e in np.ndindex(shape)]
+    obs = environments.reset(np.arange(rows.episode.size), starts).reshape(*shape, -1)
     while True:
         rows.active[diverged] = False
         if not rows.active.any():
-            return Evaluation(returns, lengths, success, diverged)
-        action = population.act(obs, rows.noise(), inference)
+            return [Evaluation(returns[i], lengths[i], success[i], diverged[i]) for i in parts]
+        action = np.concatenate(
+            [
+                policy.act(obs[i], noise(rows.episode[i], rows.step[i], rows.active[i]), inference)
+                for i, noise, inference in zip(parts, noises, inferences, strict=True)
+            ]
+        )
         diverged |= (rows.active & ~np.isfinite(action).all(-1)).any(1)
         rows.active[diverged] = False
-        s, e = np.nonzero(rows.active)
-        if not len(s):
+        p, e = np.nonzero(rows.active)
+        if not len(p):
             continue
-        step = environments.step(s * shape[1] + e, np.clip(action[s, e], -1, 1))
-        episode = rows.episode[s, e]
-        returns[s, episode] += step.reward
-        lengths[s, episode] += 1
-        success[s, episode] |= step.success
-        obs[s, e] = step.obs
-        rows.step[s, e] += 1
+        step = environments.step(p * shape[1] + e, np.clip(action[p, e], -1, 1))
+        episode = rows.episode[p, e]
+        returns[p, episode] += step.reward
+        lengths[p, episode] += 1
+        success[p, episode] |= step.success
+        obs[p, e] = step.obs
+        rows.step[p, e] += 1
         over = np.nonzero(step.terminated | step.truncated)[0]
-        again = [(s[i], e[i]) for i in over if rows.next_episode(s[i], e[i])]
+        again = [(p[i], e[i]) for i in over if rows.next_episode(p[i], e[i])]
         if again:
             numbers = np.array([i * shape[1] + j for i, j in again])
             fresh = environments.reset(numbers, [rows.start_seed(i, j) for i, j in again])

@@ -9,16 +9,15 @@ independent ones.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
+from bench.actor import Actor, skeleton
 from bench.algorithm import Algorithm, Batch, Network
 from bench.recording import Recordings
-from bench.stacked import AuthorError, Draws, Loss, Skeletons, Stack, author_errors, losses, title
+from bench.stacked import AuthorError, Draws, Loss, Skeletons, Stack, losses, named, part, title
 from bench.streams import stream_seed
 
 
@@ -55,7 +54,8 @@ class Learner:
                 self.params[f"target_{name}"] = {key: value.detach().clone() for key, value in stack.items()}
         # The optimizers change parameters in place, so these views always show the current numbers.
         self._constants = {n: {k: p.detach() for k, p in stack.items()} for n, stack in self.params.items()}
-        self._skeletons = Skeletons({name: self._skeleton(name) for name in self.params})
+        self.actor = Actor(algorithm, self.networks, action_dim, self._constants, recorded)
+        self._skeletons = Skeletons({n: skeleton(self.networks, n, self.device) for n in self.params})
         self._recordings = Recordings()
         self._optimizers: dict[tuple[str, ...], torch.optim.Adam] = {}
         self._pending: list[Callable[[], None]] | None = None
@@ -113,32 +113,13 @@ class Learner:
         for change in pending:
             change()
 
-    @torch.no_grad()
     def act(self, obs: Tensor, noise: Draws, inference: Any) -> Tensor:
         """Actions (S, E, A) for obs (S, E, D), every seed with its own policy."""
+        return self.actor.act(obs, noise, inference)
 
-        def one_seed(params: dict[str, Stack], obs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-            return self.algorithm.act(self._skeletons.bind(params), obs, Draws(tensors, {}), inference)
-
-        def compute(inputs: Mapping[str, Tensor], choices: Mapping[str, Any]) -> dict[str, Tensor]:
-            with author_errors(self.algorithm.act):
-                params, tensors = self._unpacked(inputs), _part("noise", inputs)
-                return {"action": vmap(one_seed)(params, inputs["obs"], tensors)}
-
-        inputs = self._packed() | {"obs": obs} | _named("noise", noise.tensors)
-        if not self.recorded:
-            return compute(inputs, {})["action"]
-        key = ("act", inference, obs.shape)
-        return self._recordings.run(key, compute, inputs, {})["action"]
-
-    @torch.no_grad()
     def finite(self) -> Tensor:
         """For every seed, whether all its parameters are finite: (S,) bool."""
-        seeds = len(self.seeds)
-        parts = [
-            p.isfinite().view(seeds, -1).all(1) for stack in self.params.values() for p in stack.values()
-        ]
-        return torch.stack(parts).all(0)
+        return self.actor.finite()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and optimizer state by name: all that continuing needs besides the number of updates."""
@@ -150,7 +131,7 @@ class Learner:
 
     def weights(self) -> dict[str, Tensor]:
         """The parameters of all networks and targets, `net/<network>/<parameter>` -> (S, ...)."""
-        return {f"net/{n}/{k}": p for n, stack in self._constants.items() for k, p in stack.items()}
+        return self.actor.weights()
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor], step: int) -> None:
@@ -175,9 +156,10 @@ class Learner:
         """Metrics and value of the loss, (S,) each, and the (clipped) gradient of every parameter."""
 
         def compute(inputs: Mapping[str, Tensor], choices: Mapping[str, Any]) -> dict[str, Tensor]:
-            params, leaves = self._unpacked(inputs), [inputs[name] for name in trained]
-            draws = Draws(_part("noise", inputs), choices)
-            values, metrics = self._evaluate(loss, params, Batch(**_part("batch", inputs)), draws)
+            leaves = [inputs[name] for name in trained]
+            params = {name: part(f"net/{name}", inputs) for name in self.params}
+            draws = Draws(part("noise", inputs), choices)
+            values, metrics = self._evaluate(loss, params, Batch(**part("batch", inputs)), draws)
             if not values.requires_grad:
                 raise AuthorError(
                     f"{title(loss)} does not depend on the network {'+'.join(names)} that it trains"
@@ -185,25 +167,20 @@ class Learner:
             grads = torch.autograd.grad(values.sum(), leaves, allow_unused=True, materialize_grads=True)
             clipped = [g.contiguous() for g in self._clipped(names, grads)]  # see `_descend`
             metrics[f"{'+'.join(names)}_loss"] = values.detach()
-            return _named("metric", metrics) | dict(zip(trained, clipped, strict=True))
+            return named("metric", metrics) | dict(zip(trained, clipped, strict=True))
 
         trained = [f"net/{name}/{key}" for name in names for key in self.params[name]]
-        inputs = self._packed(names) | _named("batch", batch._asdict()) | _named("noise", noise.tensors)
+        inputs = self._packed(names) | named("batch", batch._asdict()) | named("noise", noise.tensors)
         if self.recorded and getattr(loss, "__self__", None) is self.algorithm:
             results = self._recordings.run((loss, names), compute, inputs, noise.choices)
         else:  # what a function made on the spot has closed over, a recording would not see change
             results = compute(inputs, noise.choices)
-        return _part("metric", results), [results[name] for name in trained]
+        return part("metric", results), [results[name] for name in trained]
 
     def _packed(self, trained: Sequence[str] = ()) -> dict[str, Tensor]:
         """All parameters by name, as in `weights`; those of the `trained` networks ask for gradients."""
         leaves = {f"net/{name}/{key}": p for name in trained for key, p in self.params[name].items()}
         return self.weights() | leaves
-
-    def _unpacked(self, inputs: Mapping[str, Tensor]) -> dict[str, Stack]:
-        return {
-            name: {key: inputs[f"net/{name}/{key}"] for key in stack} for name, stack in self.params.items()
-        }
 
     def _evaluate(
         self, loss: Loss, params: Mapping[str, Stack], batch: Batch, noise: Draws
@@ -253,12 +230,6 @@ class Learner:
             self._optimizers[names] = torch.optim.Adam(groups, fused=True)
         return self._optimizers[names]
 
-    def _skeleton(self, name: str) -> nn.Module:
-        """A module of its own for every network and target, into which parameters are put by `_bind`."""
-        return deepcopy(
-            self.networks[name.removeprefix("target_") if name not in self.networks else name].module
-        ).to(self.device)
-
 
 def initial_networks(algorithm: Algorithm, obs_dim: int, action_dim: int, seed: int) -> Mapping[str, Network]:
     """The initial networks of one seed, from that seed's own stream."""
@@ -271,16 +242,3 @@ def _stack(modules: Sequence[nn.Module], device: torch.device) -> Stack:
     names = [name for name, _ in modules[0].named_parameters()]
     columns = [dict(module.named_parameters()) for module in modules]
     return {n: torch.stack([c[n].detach() for c in columns]).to(device) for n in names}
-
-
-def _named(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{kind}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _part(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `_named` was given."""
-    return {
-        name.removeprefix(f"{kind}/"): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(f"{kind}/")
-    }

@@ -1,7 +1,7 @@
 """The seeds of a run as the runner sees them: something that trains, acts and can be stored.
 
-`Population` is the interface; `NativePopulation` is an Algorithm with its Learner. Code that is not ours
-sits behind the same methods.
+`Policy` and `Population` are the interface; `NativePopulation` is an Algorithm with its Learner. Code that is
+not ours sits behind the same methods.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.actor import Actor
 from bench.algorithm import Algorithm, Noise
 from bench.dataset import Dataset
 from bench.learner import Learner
@@ -18,15 +19,8 @@ from bench.sampler import Sampler
 from bench.stacked import Draws
 
 
-class Population(Protocol):
-    """S seeds of one algorithm on one data set."""
-
-    @property
-    def step(self) -> int:
-        """Updates done."""
-
-    def update(self, steps: int) -> None:
-        """So many updates of every seed."""
+class Policy(Protocol):
+    """What S seeds have learned so far."""
 
     def act_noise(self, inference: Any) -> Mapping[str, Noise]:
         """What one decision draws."""
@@ -36,6 +30,20 @@ class Population(Protocol):
 
     def finite(self) -> np.ndarray:
         """For every seed, whether its parameters are finite: (S,) bool."""
+
+
+class Population(Policy, Protocol):
+    """S seeds of one algorithm on one data set."""
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+
+    def update(self, steps: int) -> None:
+        """So many updates of every seed."""
+
+    def snapshot(self) -> Policy:
+        """The policies as they are now, which further updates do not change."""
 
     def metrics(self) -> list[dict[str, float]]:
         """For every seed, the newest metrics of training."""
@@ -50,7 +58,26 @@ class Population(Protocol):
         """All that acting needs."""
 
 
-class NativePopulation:
+class NativePolicy:
+    """The policies of an Algorithm of this project: an Actor, and what is done to observations."""
+
+    def __init__(self, actor: Actor, mean: Tensor, std: Tensor) -> None:
+        self.actor, self.mean, self.std = actor, mean, std
+
+    def act_noise(self, inference: Any) -> Mapping[str, Noise]:
+        return self.actor.algorithm.act_noise(self.actor.action_dim, inference)
+
+    def act(self, obs: np.ndarray, noise: Mapping[str, np.ndarray], inference: Any) -> np.ndarray:
+        device = self.actor.device
+        seen = (torch.from_numpy(obs).float() - self.mean) / self.std
+        tensors = {name: torch.from_numpy(numbers).to(device) for name, numbers in noise.items()}
+        return self.actor.act(seen.to(device), Draws(tensors, {}), inference).cpu().numpy()
+
+    def finite(self) -> np.ndarray:
+        return self.actor.finite().cpu().numpy()
+
+
+class NativePopulation(NativePolicy):
     """An Algorithm of this project: a Learner, its Sampler, and what is done to observations and rewards."""
 
     def __init__(
@@ -62,16 +89,15 @@ class NativePopulation:
         device: torch.device | str,
     ) -> None:
         config = algorithm.config
-        self.device = torch.device(device)
-        self.mean, self.std = torch.zeros(dataset.obs_dim), torch.ones(dataset.obs_dim)
+        mean, std = torch.zeros(dataset.obs_dim), torch.ones(dataset.obs_dim)
         if config.normalize_obs:
-            self.mean, self.std = dataset.obs_statistics()
-            dataset = dataset.normalized(self.mean, self.std)
+            mean, std = dataset.obs_statistics()
+            dataset = dataset.normalized(mean, std)
         dataset = dataset.with_rewards(config.normalize_returns, config.reward_scale, config.reward_shift)
-        self.algorithm = algorithm
         self.learner = Learner(algorithm, dataset.obs_dim, dataset.action_dim, seeds, steps, device)
+        super().__init__(self.learner.actor, mean, std)
         declared = algorithm.noise(config.batch_size, dataset.action_dim)
-        self.sampler = Sampler(dataset.to(self.device), declared, config.batch_size, seeds)
+        self.sampler = Sampler(dataset.to(self.learner.device), declared, config.batch_size, seeds)
 
     @property
     def step(self) -> int:
@@ -81,16 +107,8 @@ class NativePopulation:
         for step in range(self.step, self.step + steps):
             self.learner.update(*self.sampler(step))
 
-    def act_noise(self, inference: Any) -> Mapping[str, Noise]:
-        return self.algorithm.act_noise(self.learner.action_dim, inference)
-
-    def act(self, obs: np.ndarray, noise: Mapping[str, np.ndarray], inference: Any) -> np.ndarray:
-        seen = (torch.from_numpy(obs).float() - self.mean) / self.std
-        tensors = {name: torch.from_numpy(numbers).to(self.device) for name, numbers in noise.items()}
-        return self.learner.act(seen.to(self.device), Draws(tensors, {}), inference).cpu().numpy()
-
-    def finite(self) -> np.ndarray:
-        return self.learner.finite().cpu().numpy()
+    def snapshot(self) -> NativePolicy:
+        return NativePolicy(self.actor.snapshot(), self.mean, self.std)
 
     def metrics(self) -> list[dict[str, float]]:
         columns = {name: values.tolist() for name, values in self.learner.metrics.items()}

@@ -16,6 +16,7 @@ class Display:
         self.console = console
         self.errors: dict[str, str] = {}
         self.finished, self.planned = 0, runs
+        self.train_seconds, self.waiting_seconds = 0.0, 0.0
         self.progress = Progress(
             TextColumn("{task.description}", justify="left"),
             BarColumn(),
@@ -63,10 +64,27 @@ class Display:
             self.errors[run.title] = event.error
             self._say(f"{place} {run.title}: failed")
         elif event.summary is not None:
-            seconds = event.summary["train_seconds"] + event.summary["eval_seconds"]
+            train, waiting = event.summary["train_seconds"], event.summary["waiting_seconds"]
+            self.train_seconds, self.waiting_seconds = (
+                self.train_seconds + train,
+                self.waiting_seconds + waiting,
+            )
             lost = event.summary["diverged"]
             words = f", diverged: seeds {', '.join(map(str, lost))}" if lost else ""
-            self._say(f"{place} {run.title}: {self.scores.get(run, 'no score')}, {seconds:.0f} s{words}")
+            self._say(
+                f"{place} {run.title}: {self.scores.get(run, 'no score')}, {_took(train, waiting)}{words}"
+            )
+
+    def share(self) -> str:
+        """How much of the time of all runs went into waiting for evaluations; empty where nothing ran."""
+        total = self.train_seconds + self.waiting_seconds
+        return f", evaluation {self.waiting_seconds / total:.0%} of their time" if total else ""
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _took(train: float, waiting: float) -> str:
+    """`12 s (evaluation 25%)`: training, and the time in which it stood still for evaluations."""
+    total = train + waiting
+    return f"{total:.0f} s (evaluation {waiting / total:.0%})" if total else "0 s"

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -17,10 +17,11 @@ from safetensors.torch import save_file
 from bench import provenance, records
 from bench.algorithm import Algorithm
 from bench.errors import UserError
-from bench.evaluate import Evaluation, evaluate, rows_per_seed
+from bench.evaluate import Evaluation
+from bench.evaluator import Evaluator
 from bench.plan import Run
 from bench.population import NativePopulation, Population
-from bench.task import Environments, Task
+from bench.task import Task
 
 SLICE_SECONDS = 0.5  # how often progress is reported
 CHECKPOINT_SECONDS = 120  # a killed run repeats at most so much training
@@ -63,15 +64,18 @@ def execute(
     results: Path,
     device: str,
     report: Report = lambda _: None,
+    workers: int = 1,
 ) -> Mapping[str, Any]:
     """Train and evaluate a run, or what is left of it; returns its summary.
+
+    workers: processes that step environments, so that evaluation goes on beside training; 1: neither.
 
     Raises UserError where the algorithm breaks a rule, the data cannot be had, or records cannot be written.
     """
     folder = _folder(run, results)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _Execution(run, task, algorithm, folder, device, report).complete()
+        return _Execution(run, task, algorithm, folder, device, report, workers).complete()
     except OSError as error:
         raise UserError(
             f"{folder}: {error.strerror or error}; free space or choose another --results"
@@ -84,19 +88,36 @@ def execute(
         raise UserError(f"{said}; the trace is in {folder / 'error.txt'}") from error
 
 
+@dataclass(frozen=True)
+class _Evaluated:
+    """What is being evaluated: the policies after `step` updates, under settings (as JSON)."""
+
+    step: int
+    settings: Sequence[str]
+    metrics: list[dict[str, float]]
+
+
 class _Execution:
     """The state of one run while it runs."""
 
     def __init__(
-        self, run: Run, task: Task, algorithm: type[Algorithm], folder: Path, device: str, report: Report
+        self,
+        run: Run,
+        task: Task,
+        algorithm: type[Algorithm],
+        folder: Path,
+        device: str,
+        report: Report,
+        workers: int,
     ) -> None:
         self.run, self.task, self.folder, self.report = run, task, folder, report
         dataset = task.load()
         instance = algorithm(algorithm.Config(**dict(run.config)))
         self.inferences = [algorithm.Inference(**dict(setting)) for setting in run.inferences]
         self.population: Population = NativePopulation(instance, dataset, run.seeds, run.steps, device)
-        self.environments: Environments | None = None
-        self.train_seconds, self.eval_seconds = 0.0, 0.0
+        self.evaluator = Evaluator(task, run.seeds, run.episodes, workers)
+        self.evaluated = _Evaluated(0, [], [])
+        self.train_seconds, self.eval_seconds, self.waiting_seconds = 0.0, 0.0, 0.0
         self.score: float | None = None
         records.drop_cut_line(folder)
         if not (folder / "run.json").exists():
@@ -108,11 +129,12 @@ class _Execution:
             for goal in self.run.eval_steps:
                 if goal >= self.population.step:
                     self._train(goal)
-                    self._evaluate(goal)
+                    self._start_evaluation(goal)
                     self._checkpoint()
+            self._finish_evaluation()
+            self._checkpoint()
         finally:
-            if self.environments is not None:
-                self.environments.close()
+            self.evaluator.close()
         save_file(_contiguous(self.population.weights()), self.folder / "weights.safetensors")
         summary = self._summary()
         records.write_json(self.folder / "summary.json", summary)
@@ -130,46 +152,51 @@ class _Execution:
             self.train_seconds += seconds
             size = max(1, min(2 * size, int(size * SLICE_SECONDS / max(seconds, 1e-9))))
             self.report(Progress(self.population.step, self.train_seconds, self.score))
+            if self.evaluator.done:
+                self._finish_evaluation()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._checkpoint()
                 saved = time.monotonic()
 
-    def _evaluate(self, step: int) -> None:
+    def _start_evaluation(self, step: int) -> None:
         """Evaluate under every inference setting that has no complete record of this step yet."""
+        self._finish_evaluation()
         done = _recorded(self.folder)
-        for inference in self.inferences:
-            setting = asdict(inference)
-            keys = [(seed, step, json.dumps(setting)) for seed in self.run.seeds]
-            if all(key in done for key in keys):
-                continue
+        settings = {json.dumps(asdict(inference)): inference for inference in self.inferences}
+        wanted = {
+            text: inference
+            for text, inference in settings.items()
+            if any((seed, step, text) not in done for seed in self.run.seeds)
+        }
+        if wanted:
             start = time.monotonic()
-            limit = self.task.max_rows
-            result = evaluate(
-                self.population, self._rows(), self.run.seeds, self.run.episodes, inference, limit
-            )
-            seconds = time.monotonic() - start
-            self.eval_seconds += seconds
-            lines = self._lines(step, setting, result, seconds)
+            self.evaluator.start(self.population, list(wanted.values()))
+            self.waiting_seconds += time.monotonic() - start
+            self.evaluated = _Evaluated(step, list(wanted), self.population.metrics())
+
+    def _finish_evaluation(self) -> None:
+        """Record the evaluation that is running, if one is."""
+        if self.evaluator.idle:
+            return
+        start = time.monotonic()
+        results, seconds = self.evaluator.take()
+        self.waiting_seconds += time.monotonic() - start
+        self.eval_seconds += seconds
+        done = _recorded(self.folder)
+        for text, result in zip(self.evaluated.settings, results, strict=True):
+            lines = self._lines(json.loads(text), result, seconds / len(results))
             records.append_evaluations(
-                self.folder, [line for line, key in zip(lines, keys, strict=True) if key not in done]
+                self.folder,
+                [line for line in lines if (line["seed"], line["step"], text) not in done],
             )
-            if setting == dict(self.run.inferences[0]):
+            if text == json.dumps(dict(self.run.inferences[0])):
                 values = result.success if self.task.reference.of == "success" else result.returns
                 scores = self.task.reference.score(values[~result.diverged])
                 self.score = float(scores.mean()) if scores.size else None
-        self.report(Progress(step, self.train_seconds, self.score))
+        self.report(Progress(self.population.step, self.train_seconds, self.score))
 
-    def _rows(self) -> Environments:
-        if self.environments is None:
-            seeds = len(self.run.seeds)
-            rows = rows_per_seed(seeds, self.run.episodes, self.task.max_rows)
-            self.environments = self.task.environments(seeds * rows)
-        return self.environments
-
-    def _lines(
-        self, step: int, setting: Mapping[str, Any], result: Evaluation, seconds: float
-    ) -> list[dict[str, Any]]:
-        metrics = self.population.metrics()
+    def _lines(self, setting: Mapping[str, Any], result: Evaluation, seconds: float) -> list[dict[str, Any]]:
+        step, metrics = self.evaluated.step, self.evaluated.metrics
         lines = []
         for row, seed in enumerate(self.run.seeds):
             lost = bool(result.diverged[row])
@@ -180,8 +207,18 @@ class _Execution:
         return lines
 
     def _checkpoint(self) -> None:
-        """Replace the checkpoint at once: after a crash there is the old one or the new one, never half."""
-        clock = {"train_seconds": self.train_seconds, "eval_seconds": self.eval_seconds, "score": self.score}
+        """Replace the checkpoint at once: after a crash there is the old one or the new one, never half.
+
+        Nothing happens during an evaluation: who continues from here would not know that it was lost.
+        """
+        if not self.evaluator.idle:
+            return
+        clock = {
+            "train_seconds": self.train_seconds,
+            "eval_seconds": self.eval_seconds,
+            "waiting_seconds": self.waiting_seconds,
+            "score": self.score,
+        }
         about = {"step": str(self.population.step), "clock": json.dumps(clock)}
         part = self.folder / "checkpoint.part"
         save_file(_contiguous(self.population.state_dict()), part, metadata=about)
@@ -203,13 +240,15 @@ class _Execution:
             ) from error
         self.population.load_state_dict(state, int(about["step"]))
         clock = json.loads(about["clock"])
-        self.train_seconds, self.eval_seconds, self.score = clock.values()
+        self.train_seconds, self.eval_seconds = clock["train_seconds"], clock["eval_seconds"]
+        self.waiting_seconds, self.score = clock.get("waiting_seconds", clock["eval_seconds"]), clock["score"]
 
     def _summary(self) -> dict[str, Any]:
         finite = self.population.finite()
         return {
             "train_seconds": round(self.train_seconds, 3),
             "eval_seconds": round(self.eval_seconds, 3),
+            "waiting_seconds": round(self.waiting_seconds, 3),
             "updates_per_second": round(self.run.steps / max(self.train_seconds, 1e-9), 3),
             "diverged": sorted(
                 _diverged(self.folder) | {s for s, ok in zip(self.run.seeds, finite, strict=True) if not ok}

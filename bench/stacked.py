@@ -92,6 +92,17 @@ def losses(
     return values, {key: value.detach().clone() for key, value in metrics.items()}
 
 
+def named(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`kind/name` for every name."""
+    return {f"{kind}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def part(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `named` was given."""
+    start = f"{kind}/"
+    return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
 def title(function: Callable[..., Any]) -> str:
     """What an author calls a function: `IQL.critic_loss`."""
     return getattr(function, "__qualname__", repr(function))

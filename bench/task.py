@@ -81,6 +81,7 @@ class Task:
     notes: tuple[str, ...] = ()  # sentences that a reader of its scores must know
     variants: Mapping[str, Callable[["Task"], "Task"]] = field(default_factory=dict)  # by `option=value`
     max_rows: int = MAX_ROWS  # environments side by side, at most: some are slow to build
+    vectorized: bool = False  # many environments cost as little as one: processes would only slow them down
 
     @property
     def id(self) -> str:

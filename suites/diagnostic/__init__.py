@@ -40,6 +40,7 @@ def _task(
         reference=Reference(random, best, SOURCE),
         load=lambda: cached(f"diagnostic/{name}-v{VERSION}", module.make),
         environments=lambda count: WorldEnvironments(world, count),
+        vectorized=True,
         versions=lambda: {"diagnostic": str(VERSION)},
         settings=settings or {},
     )

@@ -174,7 +174,9 @@ def test_a_much_better_candidate_is_always_taken():
 
 
 def test_extreme_uniform_numbers_do_no_harm():
-    nets = Nets({"actor": knows(torch.tensor([[[-0.5], [0.5]]])), "target_critic": always(torch.zeros(2, 1, 2))})
+    nets = Nets(
+        {"actor": knows(torch.tensor([[[-0.5], [0.5]]])), "target_critic": always(torch.zeros(2, 1, 2))}
+    )
     for numbers in ((0.0, 0.0), (0.0, 1 - 2**-24)):
         noise = draws(chain=torch.zeros(1, 5, 2, 1), draw=torch.tensor([numbers]))
         action = algorithm().act(nets, torch.zeros(1, 1), noise, Inference(candidates=2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.algorithm import Noise
-from bench.evaluate import NOISE_CHUNK, Evaluation, evaluate, rows_per_seed
+from bench.evaluate import NOISE_CHUNK, Evaluation, evaluate, rows_of
 from bench.task import Step
 
 LONG = 50
@@ -88,10 +88,10 @@ def play(
     scale: float = 0.1,
     limit: int = 500,
 ) -> tuple[Evaluation, Corridor, Policy]:
-    corridor = Corridor(len(seeds) * rows_per_seed(len(seeds), episodes, limit))
+    corridor = Corridor(len(seeds) * rows_of(len(seeds), episodes, limit))
     policy = Policy(finite or [True] * len(seeds), poison)
     policy.scale = scale
-    result = evaluate(policy, corridor, seeds, episodes, None, limit)  # type: ignore[arg-type]
+    (result,) = evaluate(policy, corridor, seeds, episodes, [None], limit)
     return result, corridor, policy
 
 
@@ -120,9 +120,9 @@ def test_the_result_does_not_depend_on_how_many_environments_run_side_by_side(ro
 
 
 def test_rows_are_shared_among_the_seeds_and_never_more_than_episodes() -> None:
-    assert rows_per_seed(5, 10, 100) == 10
-    assert rows_per_seed(5, 50, 100) == 20
-    assert rows_per_seed(300, 10, 100) == 1
+    assert rows_of(5, 10, 100) == 10
+    assert rows_of(5, 50, 100) == 20
+    assert rows_of(300, 10, 100) == 1
 
 
 def test_an_episode_does_not_depend_on_the_other_seeds_or_on_their_number() -> None:
@@ -174,8 +174,8 @@ def test_every_decision_of_every_episode_has_noise_of_its_own() -> None:
 
     heard: list[np.ndarray] = []
     seeds = (0, 1)
-    corridor = Corridor(2 * rows_per_seed(2, 6))
-    evaluate(Listener([True, True]), corridor, seeds, 6, None)  # type: ignore[arg-type]
+    corridor = Corridor(2 * rows_of(2, 6))
+    evaluate(Listener([True, True]), corridor, seeds, 6, [None])
     long = np.array([seed % 2 for seed in corridor.started], bool).reshape(2, 6)
     numbers = np.stack(heard, 2)[long][..., 0].flatten()  # of the rows that play to the end
     assert len(set(numbers.tolist())) == len(numbers) == long.sum() * LONG
@@ -207,8 +207,8 @@ def test_a_nan_for_a_finished_episode_does_not_matter() -> None:
             return action
 
     waiting: list[bool] = []
-    corridor = Corridor(3 * rows_per_seed(3, 12))
-    result = evaluate(Careless([True] * 3), corridor, (0, 1, 2), 12, None)  # type: ignore[arg-type]
+    corridor = Corridor(3 * rows_of(3, 12))
+    (result,) = evaluate(Careless([True] * 3), corridor, (0, 1, 2), 12, [None])
     assert any(waiting)
     assert same(result, play()[0])
 
