@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from bench.algorithm import Algorithm, Network
+from bench.precision import DEFAULT_PRECISION, products
 from bench.recording import Recordings
 from bench.stacked import Draws, Skeletons, Stack, author_errors, named, part
 
@@ -17,6 +18,7 @@ class Actor:
     """Acts with parameters that somebody else may be training.
 
     params: of every network and target, (S, ...) each. recorded: replay `act` (see bench/recording.py).
+    precision: see bench/precision.py.
     """
 
     def __init__(
@@ -26,9 +28,10 @@ class Actor:
         action_dim: int,
         params: Mapping[str, Stack],
         recorded: bool = True,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         self.algorithm, self.networks, self.action_dim = algorithm, networks, action_dim
-        self.params, self.recorded = params, recorded
+        self.params, self.recorded, self.precision = params, recorded, precision
         self.device = next(p.device for stack in params.values() for p in stack.values())
         self._skeletons = Skeletons({name: skeleton(networks, name, self.device) for name in params})
         self._recordings = Recordings()
@@ -36,7 +39,7 @@ class Actor:
     def snapshot(self) -> "Actor":
         """The policies as they are now."""
         params = {name: {key: p.clone() for key, p in stack.items()} for name, stack in self.params.items()}
-        copy = Actor(self.algorithm, self.networks, self.action_dim, params, self.recorded)
+        copy = Actor(self.algorithm, self.networks, self.action_dim, params, self.recorded, self.precision)
         copy._recordings = self._recordings
         return copy
 
@@ -49,8 +52,9 @@ class Actor:
 
         def compute(inputs: Mapping[str, Tensor], choices: Mapping[str, Any]) -> dict[str, Tensor]:
             params = {name: part(f"net/{name}", inputs) for name in self.params}
-            with author_errors(self.algorithm.act):
-                return {"action": vmap(one_seed)(params, inputs["obs"], part("noise", inputs))}
+            with author_errors(self.algorithm.act), products(self.precision, self.device):
+                action = vmap(one_seed)(params, inputs["obs"], part("noise", inputs))
+            return {"action": action.float()}
 
         inputs = self.weights() | {"obs": obs} | named("noise", noise.tensors)
         if not self.recorded:

@@ -1,10 +1,12 @@
 """The command `bench`: the only importer of algorithms/ and suites/."""
 
 import argparse
+import math
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,12 +20,15 @@ from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.errors import UserError, unknown
 from bench.executors.local import execute_all
+from bench.fitting import largest_group
 from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
+from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
 from bench.runner import Report, execute, is_finished, resolve_device
+from bench.task import Suite
 from suites import SUITES
 
 LOCK = Path(suites.__file__).parent / "lock.json"  # sizes and hashes of published files
@@ -98,6 +103,18 @@ def _add_run(commands: Any) -> None:
         metavar="N",
         help="runs at once; default: as many as cores allow, one on a GPU",
     )
+    add(
+        "--precision",
+        default=DEFAULT_PRECISION,
+        help=f"of matrix products: {', '.join(PRECISIONS)}; default: {DEFAULT_PRECISION}",
+    )
+    add(
+        "--group",
+        type=_group,
+        metavar="N",
+        help="train so many seeds together; auto: as many as fit in memory, on a CPU spread over all cores; "
+        "default: all",
+    )
     add("--threads", type=_positive, default=1, metavar="N", help="cores for each run; default: 1")
     add(
         "--workers",
@@ -164,9 +181,15 @@ def _run(options: argparse.Namespace) -> int:
         episodes=options.episodes,
         overrides=options.set,
         inferences=options.inference,
+        precision=options.precision,
+        group=None if options.group == "auto" else options.group,
     )
     device = resolve_device(options.device)
-    runs = plan(suite, _entries(options), request)
+    set_precision(options.precision, device)
+    entries = _entries(options)
+    runs = plan(suite, entries, request)
+    if options.group == "auto":
+        runs = _regrouped(suite, entries, request, runs, device, options)
     _check_writable(options.results)
     console = Console(stderr=True)
     waiting = [run for run in runs if not is_finished(run, options.results)]
@@ -188,6 +211,24 @@ def _run(options: argparse.Namespace) -> int:
 
 def _default_jobs(device: str, threads: int) -> int:
     return 1 if device.startswith("cuda") else max(1, _cores() // threads)
+
+
+def _regrouped(
+    suite: Suite, entries: list[Entry], request: Request, runs: list[Run], device: str, options: Any
+) -> list[Run]:
+    """The runs in groups of as many seeds as fit in memory, and as few as keep all cores busy."""
+    jobs = options.jobs or _default_jobs(device, options.threads)
+    size = math.ceil(len(request.seeds) / max(1, jobs // len(runs)))
+    for entry in entries:
+        own = next(run for run in runs if run.algorithm == entry.name)
+        task = suite.task(own.task)
+        instance = entry.algorithm(entry.algorithm.Config(**dict(own.config)))
+        size = min(size, largest_group(instance, task.obs_dim, task.action_dim, size, device, jobs))
+    return plan(suite, entries, replace(request, group=size))
+
+
+def _group(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
 
 
 def _cores() -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from bench.actor import Actor, skeleton
 from bench.algorithm import Algorithm, Batch, Network
+from bench.precision import DEFAULT_PRECISION, products
 from bench.recording import Recordings
 from bench.stacked import AuthorError, Draws, Loss, Skeletons, Stack, losses, named, part, title
 from bench.streams import stream_seed
@@ -27,6 +28,7 @@ class Learner:
     seeds: the seeds of the group; each initializes its own networks, on the CPU, so that they depend
     neither on the device nor on the group. steps: planned updates, for learning-rate schedules.
     recorded: replay losses and actions (see bench/recording.py); else an author's code runs every time.
+    precision: see bench/precision.py.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Learner:
         steps: int,
         device: torch.device | str = "cpu",
         recorded: bool = True,
+        precision: str = DEFAULT_PRECISION,
     ) -> None:
         self.algorithm, self.seeds, self.steps, self.recorded = algorithm, tuple(seeds), steps, recorded
+        self.precision = precision
         self.action_dim = action_dim
         self.device = torch.device(device)
         self.step = 0
@@ -54,7 +58,7 @@ class Learner:
                 self.params[f"target_{name}"] = {key: value.detach().clone() for key, value in stack.items()}
         # The optimizers change parameters in place, so these views always show the current numbers.
         self._constants = {n: {k: p.detach() for k, p in stack.items()} for n, stack in self.params.items()}
-        self.actor = Actor(algorithm, self.networks, action_dim, self._constants, recorded)
+        self.actor = Actor(algorithm, self.networks, action_dim, self._constants, recorded, precision)
         self._skeletons = Skeletons({n: skeleton(self.networks, n, self.device) for n in self.params})
         self._recordings = Recordings()
         self._optimizers: dict[tuple[str, ...], torch.optim.Adam] = {}
@@ -62,10 +66,30 @@ class Learner:
 
     def update(self, batch: Batch, noise: Draws) -> None:
         """One update of all seeds; batch and noise have a leading seed axis."""
+        self.set_rates()
+        self.finish_update(self.compute(batch, noise))
+
+    def set_rates(self) -> None:
+        """Set the learning rates of the coming update, where they follow a schedule."""
+        for names, optimizer in self._optimizers.items():
+            for name, group in zip(names, optimizer.param_groups, strict=True):
+                if self.networks[name].schedule is not None:
+                    rate = self._rate(name)
+                    if isinstance(group["lr"], Tensor):
+                        group["lr"].fill_(rate)
+                    else:
+                        group["lr"] = rate
+
+    def compute(self, batch: Batch, noise: Draws) -> dict[str, Tensor]:
+        """All of an update that happens on the device; its metrics."""
         metrics = self.algorithm.update(self, batch, noise)
         if not isinstance(metrics, dict):
             raise AuthorError(f"{title(self.algorithm.update)} must return a dict of metrics ({{}} for none)")
-        self.metrics |= {name: value.detach() for name, value in metrics.items()}
+        return {name: value.detach() for name, value in metrics.items()}
+
+    def finish_update(self, metrics: Mapping[str, Tensor]) -> None:
+        """Count an update."""
+        self.metrics |= metrics
         self.step += 1
 
     def minimize(
@@ -185,7 +209,8 @@ class Learner:
     def _evaluate(
         self, loss: Loss, params: Mapping[str, Stack], batch: Batch, noise: Draws
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        return losses(loss, self._skeletons, params, batch, noise)
+        with products(self.precision, self.device):
+            return losses(loss, self._skeletons, params, batch, noise)
 
     def _check_names(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -213,10 +238,6 @@ class Learner:
 
     def _descend(self, names: tuple[str, ...], grads: Sequence[Tensor]) -> None:
         optimizer = self._optimizer(names)
-        for name, group in zip(names, optimizer.param_groups, strict=True):
-            if self.networks[name].schedule == "cosine":
-                done = min(self.step / self.steps, 1)
-                group["lr"] = self.networks[name].lr * (1 + math.cos(math.pi * done)) / 2
         leaves = [p for name in names for p in self.params[name].values()]
         for leaf, grad in zip(leaves, grads, strict=True):
             leaf.grad = grad  # contiguous: the fused step reads memory in order, whatever the strides say
@@ -226,9 +247,24 @@ class Learner:
 
     def _optimizer(self, names: tuple[str, ...]) -> torch.optim.Adam:
         if names not in self._optimizers:
-            groups = [{"params": list(self.params[n].values()), "lr": self.networks[n].lr} for n in names]
-            self._optimizers[names] = torch.optim.Adam(groups, fused=True)
+            # A captured update reads learning rates and step counts from the device.
+            cuda = self.device.type == "cuda"
+            groups = [
+                {
+                    "params": list(self.params[name].values()),
+                    "lr": torch.tensor(self._rate(name), device=self.device) if cuda else self._rate(name),
+                }
+                for name in names
+            ]
+            self._optimizers[names] = torch.optim.Adam(groups, fused=True, capturable=cuda)
         return self._optimizers[names]
+
+    def _rate(self, name: str) -> float:
+        """The learning rate of a network in the coming update."""
+        network = self.networks[name]
+        if network.schedule == "cosine":
+            return network.lr * (1 + math.cos(math.pi * min(self.step / self.steps, 1))) / 2
+        return network.lr
 
 
 def initial_networks(algorithm: Algorithm, obs_dim: int, action_dim: int, seed: int) -> Mapping[str, Network]:

@@ -4,12 +4,13 @@ import hashlib
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from bench import settings
 from bench.errors import UserError
+from bench.precision import DEFAULT_PRECISION
 from bench.registry import Entry
 from bench.task import MissingDataError, Suite, Task, missing_data
 
@@ -36,6 +37,7 @@ class Run:
     eval_steps: tuple[int, ...]
     episodes: int
     task_options: tuple[tuple[str, str], ...] = ()  # rules of the task that differ from its usual ones
+    precision: str = DEFAULT_PRECISION
 
     @property
     def id(self) -> str:
@@ -50,6 +52,8 @@ class Run:
             self.episodes,
             *self.task_options,
         ]
+        if self.precision != DEFAULT_PRECISION:
+            content.append(self.precision)
         text = json.dumps([self.suite, self.task, self.algorithm, *content])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -63,6 +67,8 @@ class Run:
         words += ["--algorithm", self.source] if ":" in self.source else [self.source]
         words += ["--tasks", self.task, "--seeds", ",".join(map(str, self.seeds)), "--steps", str(self.steps)]
         words += ["--evaluations", str(len(self.eval_steps)), "--episodes", str(self.episodes)]
+        if self.precision != DEFAULT_PRECISION:
+            words += ["--precision", self.precision]
         for option, value in self.task_options:
             words += ["--set", f"task.{option}={value}"]
         for option, value in self.overrides:
@@ -86,6 +92,8 @@ class Request:
     episodes: int | None = None
     overrides: Sequence[str] = ()
     inferences: Sequence[str] = ()
+    precision: str = DEFAULT_PRECISION
+    group: int | None = None  # seeds that are trained together, at most; None: all
 
 
 def plan(suite: Suite, entries: Sequence[Entry], request: Request) -> list[Run]:
@@ -97,10 +105,14 @@ def plan(suite: Suite, entries: Sequence[Entry], request: Request) -> list[Run]:
     tasks = _located(select_tasks(suite, request.tasks))
     for task in tasks:
         task.variant(options)
+    size = request.group or len(request.seeds)
+    groups = [request.seeds[start : start + size] for start in range(0, len(request.seeds), size)]
     return [
-        _run(suite, task, entry, request, overrides[entry.name], tuple(options.items()))
+        replace(run, seeds=seeds)
         for task in tasks
         for entry in entries
+        for run in [_run(suite, task, entry, request, overrides[entry.name], tuple(options.items()))]
+        for seeds in groups
     ]
 
 
@@ -186,6 +198,7 @@ def _run(
         eval_steps=tuple(steps * number // count for number in range(1, count + 1)),
         episodes=request.episodes or suite.episodes,
         task_options=task_options,
+        precision=request.precision,
     )
 
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from bench.actor import Actor
 from bench.algorithm import Algorithm, Noise
 from bench.dataset import Dataset
+from bench.graphs import GraphedUpdates
 from bench.learner import Learner
+from bench.precision import DEFAULT_PRECISION, set_precision
 from bench.sampler import Sampler
 from bench.stacked import Draws
 
@@ -44,6 +46,9 @@ class Population(Policy, Protocol):
 
     def snapshot(self) -> Policy:
         """The policies as they are now, which further updates do not change."""
+
+    def execution(self) -> str:
+        """How updates were executed, for the record."""
 
     def metrics(self) -> list[dict[str, float]]:
         """For every seed, the newest metrics of training."""
@@ -87,17 +92,24 @@ class NativePopulation(NativePolicy):
         seeds: Sequence[int],
         steps: int,
         device: torch.device | str,
+        precision: str = DEFAULT_PRECISION,
+        recorded: bool = True,
     ) -> None:
+        set_precision(precision, device)
         config = algorithm.config
         mean, std = torch.zeros(dataset.obs_dim), torch.ones(dataset.obs_dim)
         if config.normalize_obs:
             mean, std = dataset.obs_statistics()
             dataset = dataset.normalized(mean, std)
         dataset = dataset.with_rewards(config.normalize_returns, config.reward_scale, config.reward_shift)
-        self.learner = Learner(algorithm, dataset.obs_dim, dataset.action_dim, seeds, steps, device)
+        self.learner = Learner(
+            algorithm, dataset.obs_dim, dataset.action_dim, seeds, steps, device, recorded, precision
+        )
         super().__init__(self.learner.actor, mean, std)
         declared = algorithm.noise(config.batch_size, dataset.action_dim)
         self.sampler = Sampler(dataset.to(self.learner.device), declared, config.batch_size, seeds)
+        graphed = recorded and self.learner.device.type == "cuda"
+        self.graphs = GraphedUpdates(self.learner, self.sampler) if graphed else None
 
     @property
     def step(self) -> int:
@@ -105,10 +117,18 @@ class NativePopulation(NativePolicy):
 
     def update(self, steps: int) -> None:
         for step in range(self.step, self.step + steps):
-            self.learner.update(*self.sampler(step))
+            if self.graphs is not None:
+                self.graphs(step)
+            else:
+                self.learner.update(*self.sampler(step))
 
     def snapshot(self) -> NativePolicy:
         return NativePolicy(self.actor.snapshot(), self.mean, self.std)
+
+    def execution(self) -> str:
+        if self.graphs is not None and not self.graphs.failed:
+            return "CUDA graphs"
+        return "recorded" if self.learner.recorded else "eager"
 
     def metrics(self) -> list[dict[str, float]]:
         columns = {name: values.tolist() for name, values in self.learner.metrics.items()}

@@ -49,6 +49,7 @@ def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, A
         },
         "versions": _versions(),
         "device": _device_info(device),
+        "precision": run.precision,
         "git": _git(),
         "command": run.command(),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),

@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError
+from bench.precision import DEFAULT_PRECISION
 
 FORMAT = 1
 
@@ -170,7 +171,9 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
 def variant_label(info: Mapping[str, Any]) -> str:
     """The settings of a run that were given by hand, as one short text; empty for none."""
     task = {f"task.{key}": value for key, value in info.get("task_options", {}).items()}
-    return ",".join(f"{key}={value}" for key, value in sorted((task | info["overrides"]).items()))
+    precision = info.get("precision", DEFAULT_PRECISION)
+    given = task | info["overrides"] | ({} if precision == DEFAULT_PRECISION else {"precision": precision})
+    return ",".join(f"{key}={value}" for key, value in sorted(given.items()))
 
 
 def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:

@@ -114,7 +114,9 @@ class _Execution:
         dataset = task.load()
         instance = algorithm(algorithm.Config(**dict(run.config)))
         self.inferences = [algorithm.Inference(**dict(setting)) for setting in run.inferences]
-        self.population: Population = NativePopulation(instance, dataset, run.seeds, run.steps, device)
+        self.population: Population = NativePopulation(
+            instance, dataset, run.seeds, run.steps, device, run.precision
+        )
         self.evaluator = Evaluator(task, run.seeds, run.episodes, workers)
         self.evaluated = _Evaluated(0, [], [])
         self.train_seconds, self.eval_seconds, self.waiting_seconds = 0.0, 0.0, 0.0
@@ -249,6 +251,7 @@ class _Execution:
             "train_seconds": round(self.train_seconds, 3),
             "eval_seconds": round(self.eval_seconds, 3),
             "waiting_seconds": round(self.waiting_seconds, 3),
+            "execution": self.population.execution(),
             "updates_per_second": round(self.run.steps / max(self.train_seconds, 1e-9), 3),
             "diverged": sorted(
                 _diverged(self.folder) | {s for s, ok in zip(self.run.seeds, finite, strict=True) if not ok}
