@@ -16,6 +16,7 @@ from rich.console import Console
 import suites
 from algorithms import ALGORITHMS
 from bench import listing, report
+from bench.algorithm import Algorithm
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.errors import UserError, unknown
@@ -222,9 +223,14 @@ def _regrouped(
     for entry in entries:
         own = next(run for run in runs if run.algorithm == entry.name)
         task = suite.task(own.task)
-        instance = entry.algorithm(entry.algorithm.Config(**dict(own.config)))
-        size = min(size, largest_group(instance, task.obs_dim, task.action_dim, size, device, jobs))
+        make = partial(_instance, entry.source, own.config)
+        size = min(size, largest_group(make, task.obs_dim, task.action_dim, size, device, jobs))
     return plan(suite, entries, replace(request, group=size))
+
+
+def _instance(source: str, config: Sequence[tuple[str, Any]]) -> Algorithm:
+    algorithm = find_algorithm(source, ALGORITHMS).algorithm
+    return algorithm(algorithm.Config(**dict(config)))
 
 
 def _group(text: str) -> int | str:

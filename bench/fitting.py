@@ -1,7 +1,12 @@
 """How many seeds fit in memory together."""
 
+import multiprocessing
 import os
+import resource
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,25 +16,22 @@ from bench.dataset import Dataset, Episode
 from bench.errors import UserError
 from bench.population import NativePopulation
 
+Make = Callable[[], Algorithm]  # picklable: it is called in other processes
+
 RESERVE = 0.2  # share of the memory that is left free
 UPDATES = 8
 
 
-def largest_group(
-    algorithm: Algorithm, obs_dim: int, action_dim: int, seeds: int, device: str, jobs: int = 1
-) -> int:
+def largest_group(make: Make, obs_dim: int, action_dim: int, seeds: int, device: str, jobs: int = 1) -> int:
     """How many of so many seeds can be trained together, when `jobs` such groups share the memory.
 
     Measured with groups of two and of four seeds, on data made up for it: what the last two add is what
-    every further two add. Raises UserError where not even one fits, or where it cannot be measured.
+    every further two add. Raises UserError where not even one fits.
     """
-    if not device.startswith("cuda") and not Path("/proc/self/clear_refs").exists():
-        raise UserError("--group auto measures memory as Linux does; give --group N here")
     room = (1 - RESERVE) * _free(device) / jobs
-    _train(algorithm, obs_dim, action_dim, 1, device)  # what the first one loads, is there for all
-    two, four = (_peak(algorithm, obs_dim, action_dim, count, device) for count in (2, 4))
-    each = max((four - two) / 2, _state(algorithm, obs_dim, action_dim))
-    one = two - each
+    two, four = (_peak(make, obs_dim, action_dim, count, device) for count in (2, 4))
+    each = max((four - two) / 2, _state(make(), obs_dim, action_dim))
+    one = max(two - each, each)
     if one > room:
         raise UserError(
             f"one seed needs {one / 1e9:.1f} GB and {room / 1e9:.1f} GB are free for it; "
@@ -51,30 +53,42 @@ def _free(device: str) -> int:
     return free if limit == "max" else min(free, int(limit) - int(used))
 
 
-def _peak(algorithm: Algorithm, obs_dim: int, action_dim: int, seeds: int, device: str) -> int:
+def _peak(make: Make, obs_dim: int, action_dim: int, seeds: int, device: str) -> int:
     """Bytes that training so many seeds takes at most."""
-    arguments = (algorithm, obs_dim, action_dim, seeds, device)
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        _train(*arguments)
+        _train(make(), obs_dim, action_dim, seeds, device)
         return torch.cuda.max_memory_allocated(device) - before
-    Path("/proc/self/clear_refs").write_text("5")  # forget the highest resident memory so far
-    before = _status("VmRSS")
-    _train(*arguments)
-    return _status("VmHWM") - before
+    # A process keeps what it frees, so each measurement has one of its own.
+    context = multiprocessing.get_context("spawn")
+    answers: Any = context.SimpleQueue()
+    process = context.Process(target=_report_peak, args=(answers, make, obs_dim, action_dim, seeds))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise UserError(f"{seeds} seeds could not be trained together, to measure memory; give --group N")
+    return answers.get()
+
+
+def _report_peak(answers: Any, make: Make, obs_dim: int, action_dim: int, seeds: int) -> None:
+    algorithm = make()
+    torch.set_num_threads(1)
+    before = _highest()
+    _train(algorithm, obs_dim, action_dim, seeds, "cpu")
+    answers.put(_highest() - before)
+
+
+def _highest() -> int:
+    """The most bytes that this process has held; Linux counts in units of 1,024, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _state(algorithm: Algorithm, obs_dim: int, action_dim: int) -> int:
     """Bytes of the parameters of one seed, with gradients and both moments."""
     networks = algorithm.networks(obs_dim, action_dim).values()
     return 4 * 4 * sum(p.numel() for network in networks for p in network.module.parameters())
-
-
-def _status(name: str) -> int:
-    """A number of bytes from what the system knows of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
 def _train(algorithm: Algorithm, obs_dim: int, action_dim: int, seeds: int, device: str) -> None:
