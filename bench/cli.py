@@ -20,7 +20,7 @@ from bench.algorithm import Algorithm
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.errors import UserError, unknown
-from bench.executors.local import execute_all
+from bench.executors.local import cores, execute_all
 from bench.fitting import largest_group
 from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
@@ -28,6 +28,7 @@ from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
+from bench.replay import add_parser as add_evaluate_parser
 from bench.runner import Report, execute, is_finished, resolve_device
 from bench.task import Suite
 from suites import SUITES
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     listing.add_parser(commands, SUITES, ALGORITHMS)
     _add_run(commands)
+    add_evaluate_parser(commands, SUITES, ALGORITHMS, _positive)
     _add_check(commands)
     _add_report(commands)
     _add_leaderboard(commands)
@@ -197,7 +199,7 @@ def _run(options: argparse.Namespace) -> int:
     _say_finished(console, runs, waiting, options.results)
     start = time.monotonic()
     jobs = min(options.jobs or _default_jobs(device, options.threads), max(1, len(waiting)))
-    workers = options.workers or max(1, _cores() // jobs)
+    workers = options.workers or max(1, cores() // jobs)
     with Display(len(waiting), console) as display:
         execute_all(waiting, partial(_work, options.results, device, workers), jobs, options.threads, display)
     for title, error in display.errors.items():
@@ -211,7 +213,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _default_jobs(device: str, threads: int) -> int:
-    return 1 if device.startswith("cuda") else max(1, _cores() // threads)
+    return 1 if device.startswith("cuda") else max(1, cores() // threads)
 
 
 def _regrouped(
@@ -235,10 +237,6 @@ def _instance(source: str, config: Sequence[tuple[str, Any]]) -> Algorithm:
 
 def _group(text: str) -> int | str:
     return text if text == "auto" else _positive(text)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _entries(options: argparse.Namespace) -> list[Entry]:

@@ -16,7 +16,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import UserError
+from bench.evaluate import Evaluation
 from bench.precision import DEFAULT_PRECISION
 
 FORMAT = 1
@@ -57,6 +58,26 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def evaluation_lines(
+    seeds: Sequence[int],
+    step: int,
+    setting: Mapping[str, Any],
+    result: Evaluation,
+    metrics: Sequence[Mapping[str, float]] | None,
+    seconds: float,
+) -> list[dict[str, Any]]:
+    """The lines of one evaluation of all seeds after `step` updates, which took so many seconds."""
+    lines = []
+    for row, seed in enumerate(seeds):
+        lost = bool(result.diverged[row])
+        line = {"seed": seed, "step": step, "inference": setting, "status": "diverged" if lost else "ok"}
+        columns = {"returns": result.returns, "success": result.success, "lengths": result.lengths}
+        line |= {name: None if lost else values[row].tolist() for name, values in columns.items()}
+        line["metrics"] = metrics[row] if metrics else {}
+        lines.append(line | {"seconds": round(seconds / len(seeds), 4)})
+    return lines
 
 
 def append_evaluations(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

@@ -17,7 +17,6 @@ from safetensors.torch import save_file
 from bench import provenance, records
 from bench.algorithm import Algorithm
 from bench.errors import UserError
-from bench.evaluate import Evaluation
 from bench.evaluator import Evaluator
 from bench.plan import Run
 from bench.population import NativePopulation, Population
@@ -186,7 +185,10 @@ class _Execution:
         self.eval_seconds += seconds
         done = _recorded(self.folder)
         for text, result in zip(self.evaluated.settings, results, strict=True):
-            lines = self._lines(json.loads(text), result, seconds / len(results))
+            about = (self.evaluated.step, json.loads(text))
+            lines = records.evaluation_lines(
+                self.run.seeds, *about, result, self.evaluated.metrics, seconds / len(results)
+            )
             records.append_evaluations(
                 self.folder,
                 [line for line in lines if (line["seed"], line["step"], text) not in done],
@@ -196,17 +198,6 @@ class _Execution:
                 scores = self.task.reference.score(values[~result.diverged])
                 self.score = float(scores.mean()) if scores.size else None
         self.report(Progress(self.population.step, self.train_seconds, self.score))
-
-    def _lines(self, setting: Mapping[str, Any], result: Evaluation, seconds: float) -> list[dict[str, Any]]:
-        step, metrics = self.evaluated.step, self.evaluated.metrics
-        lines = []
-        for row, seed in enumerate(self.run.seeds):
-            lost = bool(result.diverged[row])
-            line = {"seed": seed, "step": step, "inference": setting, "status": "diverged" if lost else "ok"}
-            columns = {"returns": result.returns, "success": result.success, "lengths": result.lengths}
-            line |= {name: None if lost else values[row].tolist() for name, values in columns.items()}
-            lines.append(line | {"metrics": metrics[row], "seconds": round(seconds / len(self.run.seeds), 4)})
-        return lines
 
     def _checkpoint(self) -> None:
         """Replace the checkpoint at once: after a crash there is the old one or the new one, never half.

@@ -183,10 +183,16 @@ class Suite:
         """How many evaluations a run of so many gradient updates has."""
         return max(1, steps * self.evaluations // self.steps) if self.keep_interval else self.evaluations
 
+    def find(self, name: str) -> Task:
+        """The task of this name, without data. Raises UserError where there is none."""
+        base = name.partition("@")[0]
+        if (found := self.aliases.get(base, base)) not in self.tasks:
+            raise unknown(f"task of {self.name}", base, self.tasks)
+        return self.tasks[found]
+
     def task(self, name: str) -> Task:
         """The task of this name, with the copy of its data set behind an `@`, on that copy."""
-        base, _, label = name.partition("@")
-        return self.tasks[self.aliases.get(base, base)].located(label)
+        return self.find(name).located(name.partition("@")[2])
 
 
 class GymEnvironments:

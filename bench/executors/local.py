@@ -38,6 +38,11 @@ class Event:
 Listener = Callable[[Event], None]
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def execute_all(runs: Sequence[Run], work: Work, jobs: int, threads: int, listener: Listener) -> None:
     """Work on all runs, `jobs` at a time with `threads` each; the listener hears of each run.
 
