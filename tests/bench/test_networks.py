@@ -207,3 +207,17 @@ def test_an_affine_layer_is_a_product_and_a_sum():
     layer = shaken(Linear(3, 2))
     x = numbers(4, 3)
     assert torch.allclose(layer(x), F.linear(x, layer.weight.T, layer.bias), atol=1e-6)
+
+
+@pytest.mark.parametrize("ensemble", [None, 2])
+def test_leading_axes_are_broadcast(ensemble):
+    torch.manual_seed(0)
+    mlp = MLP((5, 8, 8, 3), layer_norm=True, ensemble=ensemble)
+    torch.nn.init.normal_(mlp.layers[0].bias)
+    obs, action = torch.randn(4, 3), torch.randn(6, 4, 2)
+    found = mlp(obs, action)
+    expected = mlp(obs.expand(6, 4, 3), action)
+    assert found.shape == expected.shape == ((2,) if ensemble else ()) + (6, 4, 3)
+    assert torch.allclose(found, expected, atol=1e-6)
+    flat = mlp(obs.expand(6, 4, 3).reshape(24, 3), action.reshape(24, 2))
+    assert torch.equal(expected.reshape(flat.shape), flat)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from algorithms.iql import IQL
-from bench import records
+from algorithms.sorl import SORL
+from bench import records, runner
 from bench.algorithm import Algorithm, BaseConfig, Network
 from bench.dataset import Dataset, Episode
 from bench.errors import UserError
@@ -282,3 +284,72 @@ def assert_equal_files(first, second):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+@pytest.mark.parametrize("inference", [[], ["algo.candidates=1,2"]])
+def test_processes_that_step_environments_change_nothing_but_the_time(tmp_path, inference):
+    algorithm = SORL if inference else IQL
+    [run] = runs_of(algorithm, inferences=inference)
+    for workers in (1, 2):
+        execute(run, TASK, algorithm, tmp_path / str(workers), "cpu", workers=workers)
+    alone, beside = (folder_of(tmp_path / str(workers)) for workers in (1, 2))
+    assert sorted(map(str, lines_of(alone))) == sorted(map(str, lines_of(beside)))
+    assert len(lines_of(alone)) == 3 * 3 * (2 if inference else 1)
+    for name, tensor in load_file(alone / "weights.safetensors").items():
+        assert torch.equal(tensor, load_file(beside / "weights.safetensors")[name])
+
+
+def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, monkeypatch):
+    """Who is killed while an evaluation runs beside training must not lose it."""
+    seen = []
+    save = runner._Execution._checkpoint
+
+    def watched(self):
+        save(self)
+        path = self.folder / "checkpoint.safetensors"
+        if path.exists():
+            with safe_open(path, "pt") as file:
+                step = int(file.metadata()["step"])
+            written = (self.folder / "evaluations.jsonl").exists()
+            recorded = {line["step"] for line in lines_of(self.folder)} if written else set()
+            seen.append(step)
+            assert {goal for goal in self.run.eval_steps if goal < step} <= recorded
+
+    monkeypatch.setattr(runner._Execution, "_checkpoint", watched)
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0)
+    [run] = runs_of()
+    execute(run, TASK, IQL, tmp_path, "cpu", workers=2)
+    assert seen
+
+
+def test_the_summary_says_how_long_training_stood_still_and_how_updates_were_executed(tmp_path):
+    [run] = runs_of()
+    summary = execute(run, TASK, IQL, tmp_path, "cpu")
+    assert 0 < summary["eval_seconds"] <= summary["waiting_seconds"]
+    assert summary["execution"] == "recorded"
+
+
+def test_the_precision_is_recorded_and_sets_a_run_apart(tmp_path):
+    [usual], [coarse] = runs_of(), runs_of(precision="bf16")
+    assert usual.id != coarse.id
+    assert coarse.command().endswith("--precision bf16")
+    for run in (usual, coarse):
+        execute(run, TASK, IQL, tmp_path, "cpu")
+    found, _ = records.read_runs(tmp_path)
+    assert sorted(records.variant_label(run.info) for run in found) == ["", "precision=bf16"]
+    first, second = (load_file(run.path / "weights.safetensors") for run in found)
+    assert all(tensor.dtype == torch.float32 for tensor in (*first.values(), *second.values()))
+    assert any(not torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_seeds_in_groups_are_the_same_seeds(tmp_path):
+    [whole] = runs_of()
+    groups = runs_of(group=2)
+    assert [run.seeds for run in groups] == [(0, 1), (2,)]
+    for name, runs in (("whole", [whole]), ("groups", groups)):
+        for run in runs:
+            execute(run, TASK, IQL, tmp_path / name, "cpu")
+    of_whole, of_groups = (records.load_scores(tmp_path / name) for name in ("whole", "groups"))
+    keys = ["seed", "step", "episode"]
+    of_whole, of_groups = (table.sort_values(keys).reset_index() for table in (of_whole, of_groups))
+    assert np.allclose(of_whole["return"], of_groups["return"], atol=1e-3)
