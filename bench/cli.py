@@ -7,15 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 
 import suites
 from algorithms import ALGORITHMS
 from bench import listing, report
+from bench.arguments import Parser, positive
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
+from bench.devices import resolve_device
 from bench.errors import UserError, unknown
 from bench.executors.local import execute_all
 from bench.listing import suite_of
@@ -23,7 +25,8 @@ from bench.plan import Request, Run, parse_seeds, plan
 from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
-from bench.runner import Report, execute, is_finished, resolve_device
+from bench.runner import Report, execute, is_finished
+from bench.speed.commands import add_parser as add_speed_parser
 from suites import SUITES
 
 LOCK = Path(suites.__file__).parent / "lock.json"  # sizes and hashes of published files
@@ -45,24 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        hint = "; names come before options" if message.startswith("unrecognized arguments") else ""
-        raise UserError(f"{message}{hint}. See: {self.prog} --help")
-
-
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    root = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
+    root = Parser(prog="bench", description="Compare offline RL algorithms fairly.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     listing.add_parser(commands, SUITES, ALGORITHMS)
     _add_run(commands)
     _add_check(commands)
     _add_report(commands)
     _add_leaderboard(commands)
-    add_data_parser(commands, SUITES, LOCK, _positive)
+    add_data_parser(commands, SUITES, LOCK, positive)
+    add_speed_parser(commands, ALGORITHMS)
     return root
 
 
@@ -74,9 +70,9 @@ def _add_run(commands: Any) -> None:
     add("--algorithm", action="append", default=[], metavar="FILE.py:CLASS", help="an algorithm of your own")
     add("--tasks", metavar="GLOBS", help="tasks to run, such as 'two-*,gamble'; default: all")
     add("--seeds", default="0-4", metavar="SEEDS", help="such as 0-9 or 0,3; trained together; default: 0-4")
-    add("--steps", type=_positive, metavar="N", help="gradient updates; default: the suite's")
-    add("--evaluations", type=_positive, metavar="N", help="evenly spaced; default: the suite's")
-    add("--episodes", type=_positive, metavar="N", help="per seed and evaluation; default: the suite's")
+    add("--steps", type=positive, metavar="N", help="gradient updates; default: the suite's")
+    add("--evaluations", type=positive, metavar="N", help="evenly spaced; default: the suite's")
+    add("--episodes", type=positive, metavar="N", help="per seed and evaluation; default: the suite's")
     add(
         "--set",
         action="append",
@@ -94,11 +90,11 @@ def _add_run(commands: Any) -> None:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
     add(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="runs at once; default: as many as cores allow, one on a GPU",
     )
-    add("--threads", type=_positive, default=1, metavar="N", help="cores for each run; default: 1")
+    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
     _add_results(parser)
     parser.set_defaults(command=_run)
 
@@ -134,17 +130,11 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         "--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}"
     )
     parser.add_argument(
-        "--replicates", type=_positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
+        "--replicates", type=positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
     )
     parser.add_argument(
         "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
