@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 
@@ -17,8 +17,10 @@ import suites
 from algorithms import ALGORITHMS
 from bench import listing, report
 from bench.algorithm import Algorithm
+from bench.arguments import Parser, positive
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
+from bench.devices import resolve_device
 from bench.errors import UserError, unknown
 from bench.executors.local import cores, execute_all
 from bench.fitting import largest_group
@@ -29,7 +31,8 @@ from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
 from bench.replay import add_parser as add_evaluate_parser
-from bench.runner import Report, execute, is_finished, resolve_device
+from bench.runner import Report, execute, is_finished
+from bench.speed.commands import add_parser as add_speed_parser
 from bench.task import Suite
 from suites import SUITES
 
@@ -52,25 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        hint = "; names come before options" if message.startswith("unrecognized arguments") else ""
-        raise UserError(f"{message}{hint}. See: {self.prog} --help")
-
-
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    root = _Parser(prog="bench", description="Compare offline RL algorithms fairly.")
+    root = Parser(prog="bench", description="Compare offline RL algorithms fairly.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     listing.add_parser(commands, SUITES, ALGORITHMS)
     _add_run(commands)
-    add_evaluate_parser(commands, SUITES, ALGORITHMS, _positive)
+    add_evaluate_parser(commands, SUITES, ALGORITHMS)
     _add_check(commands)
     _add_report(commands)
     _add_leaderboard(commands)
-    add_data_parser(commands, SUITES, LOCK, _positive)
+    add_data_parser(commands, SUITES, LOCK, positive)
+    add_speed_parser(commands, ALGORITHMS)
     return root
 
 
@@ -82,9 +78,9 @@ def _add_run(commands: Any) -> None:
     add("--algorithm", action="append", default=[], metavar="FILE.py:CLASS", help="an algorithm of your own")
     add("--tasks", metavar="GLOBS", help="tasks to run, such as 'two-*,gamble'; default: all")
     add("--seeds", default="0-4", metavar="SEEDS", help="such as 0-9 or 0,3; trained together; default: 0-4")
-    add("--steps", type=_positive, metavar="N", help="gradient updates; default: the suite's")
-    add("--evaluations", type=_positive, metavar="N", help="evenly spaced; default: the suite's")
-    add("--episodes", type=_positive, metavar="N", help="per seed and evaluation; default: the suite's")
+    add("--steps", type=positive, metavar="N", help="gradient updates; default: the suite's")
+    add("--evaluations", type=positive, metavar="N", help="evenly spaced; default: the suite's")
+    add("--episodes", type=positive, metavar="N", help="per seed and evaluation; default: the suite's")
     add(
         "--set",
         action="append",
@@ -102,7 +98,7 @@ def _add_run(commands: Any) -> None:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
     add(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="runs at once; default: as many as cores allow, one on a GPU",
     )
@@ -118,10 +114,10 @@ def _add_run(commands: Any) -> None:
         help="train so many seeds together; auto: as many as fit in memory, on a CPU spread over all cores; "
         "default: all",
     )
-    add("--threads", type=_positive, default=1, metavar="N", help="cores for each run; default: 1")
+    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
     add(
         "--workers",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="processes of each run that step environments, beside its training; default: the cores that "
         "runs at once leave free",
@@ -161,17 +157,11 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         "--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}"
     )
     parser.add_argument(
-        "--replicates", type=_positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
+        "--replicates", type=positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
     )
     parser.add_argument(
         "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -236,7 +226,7 @@ def _instance(source: str, config: Sequence[tuple[str, Any]]) -> Algorithm:
 
 
 def _group(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
+    return text if text == "auto" else positive(text)
 
 
 def _entries(options: argparse.Namespace) -> list[Entry]:

@@ -19,13 +19,15 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.errors import UserError
-from bench.evaluate import Evaluation
 from bench.precision import DEFAULT_PRECISION
+
+if TYPE_CHECKING:
+    from bench.evaluate import Evaluation
 
 FORMAT = 1
 
@@ -64,7 +66,7 @@ def evaluation_lines(
     seeds: Sequence[int],
     step: int,
     setting: Mapping[str, Any],
-    result: Evaluation,
+    result: "Evaluation",
     metrics: Sequence[Mapping[str, float]] | None,
     seconds: float,
 ) -> list[dict[str, Any]]:

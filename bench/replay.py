@@ -1,20 +1,21 @@
 """The command `bench evaluate`."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.algorithm import Algorithm
+from bench.arguments import positive
+from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.executors.local import cores
 from bench.listing import suite_of
 from bench.memory import keep_freed_memory
 from bench.records import inference_label
 from bench.registry import find_algorithm
-from bench.runner import resolve_device
 from bench.saved import SavedRun
 from bench.settings import check_inference_items, parse_inferences
 from bench.task import Suite
@@ -24,7 +25,6 @@ def add_parser(
     commands: Any,
     suites: Mapping[str, Suite],
     algorithms: Mapping[str, type[Algorithm]],
-    positive: Callable[[str], int],
 ) -> None:
     """Add the command to the subparsers of `bench`."""
     parser = commands.add_parser("evaluate", help="play again with the saved policies of finished runs")

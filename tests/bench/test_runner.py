@@ -20,11 +20,12 @@ from algorithms.sorl import SORL
 from bench import records, runner
 from bench.algorithm import Algorithm, BaseConfig, Network
 from bench.dataset import Dataset, Episode
+from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.networks import TanhPolicy
 from bench.plan import Request, plan
 from bench.registry import Entry
-from bench.runner import execute, is_finished, resolve_device
+from bench.runner import execute, is_finished
 from bench.task import Reference, Step, Suite, Task
 
 

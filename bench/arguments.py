@@ -1,0 +1,21 @@
+"""How command lines are read: mistakes are said in one line, numbers are checked where they are given."""
+
+import argparse
+from typing import NoReturn
+
+from bench.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = "; names come before options" if message.startswith("unrecognized arguments") else ""
+        raise UserError(f"{message}{hint}. See: {self.prog} --help")
+
+
+def positive(text: str) -> int:
+    """The type of an option that takes a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)

@@ -1,0 +1,1 @@
+"""How fast the algorithms train and act on this machine, and compared with other libraries."""
