@@ -2,8 +2,6 @@
 
 import multiprocessing
 import os
-import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from bench.algorithm import Algorithm
 from bench.dataset import Dataset, Episode
 from bench.errors import UserError
+from bench.memory import largest_resident
 from bench.population import NativePopulation
 
 Make = Callable[[], Algorithm]  # picklable: it is called in other processes
@@ -74,15 +73,9 @@ def _peak(make: Make, obs_dim: int, action_dim: int, seeds: int, device: str) ->
 def _report_peak(answers: Any, make: Make, obs_dim: int, action_dim: int, seeds: int) -> None:
     algorithm = make()
     torch.set_num_threads(1)
-    before = _highest()
+    before = largest_resident()
     _train(algorithm, obs_dim, action_dim, seeds, "cpu")
-    answers.put(_highest() - before)
-
-
-def _highest() -> int:
-    """The most bytes that this process has held; Linux counts in units of 1,024, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    answers.put(largest_resident() - before)
 
 
 def _state(algorithm: Algorithm, obs_dim: int, action_dim: int) -> int:

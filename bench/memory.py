@@ -1,7 +1,10 @@
-"""How this process keeps the memory that it frees."""
+"""The memory of this process: keeping what it frees, and the most that it has held."""
 
 import ctypes
 import platform
+import resource
+import sys
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of <malloc.h>
 
@@ -16,3 +19,14 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def largest_resident() -> int:
+    """The most bytes that this process has held; not from getrusage on Linux: a child starts with its parent's."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        if "VmHWM" in fields:
+            return 1024 * int(fields["VmHWM"].split()[0])
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

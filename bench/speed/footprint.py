@@ -1,20 +1,17 @@
 """How much memory training takes at most."""
 
 import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from bench.errors import UserError
-from bench.memory import keep_freed_memory
+from bench.memory import keep_freed_memory, largest_resident
 from bench.recording import record
 from bench.speed.counting import warm
 from bench.speed.workload import Workload, set_threads
@@ -57,12 +54,12 @@ def _grown(workload: Workload, seeds: int, threads: int) -> int:
     set_threads(threads)
     data = workload.data()
     _load_libraries()
-    before = _largest_resident()
+    before = largest_resident()
     population = workload.population(seeds, data)
     end = time.monotonic() + SECONDS
     while population.step < UPDATES and (population.step == 0 or time.monotonic() < end):
         population.update(1)
-    return _largest_resident() - before
+    return largest_resident() - before
 
 
 def _load_libraries() -> None:
@@ -75,13 +72,3 @@ def _load_libraries() -> None:
 
     weight.grad = record(loss, {"w": weight}, {})({"w": weight})["w"]
     torch.optim.Adam([weight], fused=True).step()
-
-
-def _largest_resident() -> int:
-    """Bytes; on Linux not from getrusage, where a child starts with the largest value of its parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        return int(fields["VmHWM"].split()[0]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
