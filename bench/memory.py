@@ -22,7 +22,10 @@ def keep_freed_memory() -> None:
 
 
 def largest_resident() -> int:
-    """The most bytes that this process has held; not from getrusage on Linux: a child starts with its parent's."""
+    """The most bytes that this process has held.
+
+    Not from getrusage on Linux, where a child starts with the largest value of its parent.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
