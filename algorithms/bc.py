@@ -8,6 +8,8 @@ which is the BC of the FQL and CORL comparisons. It ignores rewards and averages
 
 The mean passes through a tanh, as in CORL's any-percent BC; FQL's code clips instead.
 
+Checked against: worked by hand.
+
 Shapes: B transitions, D observation, A action.
 """
 
@@ -22,6 +24,7 @@ class Config(BaseConfig):
     lr: float = 3e-4  # Adam
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"  # relu, gelu or mish
+    layer_norm: bool = False  # in the policy
 
 
 class BC(Algorithm):
@@ -29,7 +32,8 @@ class BC(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        return {"actor": Network(TanhPolicy((obs_dim, *c.hidden, action_dim), c.activation), c.lr)}
+        sizes = (obs_dim, *c.hidden, action_dim)
+        return {"actor": Network(TanhPolicy(sizes, c.activation, c.layer_norm), c.lr)}
 
     def update(self, learner, batch, noise):
         """One step of regression."""

@@ -12,6 +12,8 @@ in the TD target, all losses computed from the parameters at the start of the up
 also trains a factor and an offset of the policy's log deviation (from 1 and -1); here, as in SAC, the last
 layer gives it directly. CORL's orthogonal initialization is not offered either.
 
+Checked against: worked by hand.
+
 Shapes: B transitions, D observation, A action, N sampled actions, 2 critics.
 """
 
@@ -37,6 +39,8 @@ class Config(BaseConfig):
     actor_lr: float = 3e-5  # Adam: actor and temperature
     hidden: tuple[int, ...] = (256, 256, 256)
     critic_hidden: tuple[int, ...] | None = None  # none: as `hidden`
+    activation: str = "relu"  # relu, gelu or mish
+    layer_norm: bool = False  # in the critics
     min_gap: float | None = None  # the gap of a transition counts as this at least; none: no limit
 
 
@@ -45,9 +49,14 @@ class CQL(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        critic = ValueMLP((obs_dim + action_dim, *(c.critic_hidden or c.hidden)), ensemble=2)
+        critic = ValueMLP(
+            (obs_dim + action_dim, *(c.critic_hidden or c.hidden)),
+            activation=c.activation,
+            layer_norm=c.layer_norm,
+            ensemble=2,
+        )
         networks = {
-            "actor": Network(MLP((obs_dim, *c.hidden, 2 * action_dim)), c.actor_lr),
+            "actor": Network(MLP((obs_dim, *c.hidden, 2 * action_dim), c.activation), c.actor_lr),
             "critic": Network(critic, c.lr, target_rate=c.target_rate),
             "log_temperature": Network(Scalar(0.0), c.actor_lr),
         }

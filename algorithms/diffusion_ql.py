@@ -11,6 +11,8 @@ x_0 clipped in every step, targets from the averaged actor, Q of one critic divi
 the other, and at test time a draw among 50 candidates with probabilities softmax(Q). One departure: the
 averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth.
 
+Checked against: worked by hand.
+
 Shapes: B transitions, D observation, A action, T denoising steps, N candidates, E environments.
 """
 
@@ -20,6 +22,7 @@ import numpy as np
 import torch
 
 from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise
+from bench.generative import softmax_draw, vp_betas
 from bench.networks import NoisePredictor, ValueMLP
 
 
@@ -32,6 +35,8 @@ class Config(BaseConfig):
     lr: float = 3e-4  # Adam, both networks
     clip_norm: float = 9.0  # of the gradient of each network; the authors use 1 to 15, per task
     hidden: tuple[int, ...] = (256, 256, 256)
+    activation: str = "mish"  # relu, gelu or mish
+    layer_norm: bool = False  # in the critics
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,10 @@ class DiffusionQL(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        actor = NoisePredictor(obs_dim, action_dim, c.hidden, "mish")
-        critic = ValueMLP((obs_dim + action_dim, *c.hidden), activation="mish", ensemble=2)
+        actor = NoisePredictor(obs_dim, action_dim, c.hidden, c.activation)
+        critic = ValueMLP(
+            (obs_dim + action_dim, *c.hidden), activation=c.activation, layer_norm=c.layer_norm, ensemble=2
+        )
         return {
             "actor": Network(
                 actor, c.lr, target_rate=c.target_rate, schedule="cosine", clip_norm=c.clip_norm
@@ -131,16 +138,12 @@ class DiffusionQL(Algorithm):
     def act(self, nets, obs, noise, inference):
         obs = obs[:, None].expand(-1, inference.candidates, -1)  # (E, N, D)
         action = self.denoise(nets.actor, obs, noise.chain.movedim(1, 0))  # (E, N, A)
-        q = nets.target_critic(obs, action).amin(0)  # (E, N)
-        gumbel = -(-noise.draw.clamp(1e-20, 1 - 1e-7).log()).log()  # its argmax draws from softmax(q)
-        chosen = (q + gumbel).argmax(1)  # (E,)
-        return action.take_along_dim(chosen[:, None, None], 1)[:, 0]
+        return softmax_draw(action, nets.target_critic(obs, action).amin(0), noise.draw)
 
 
 def schedule(count):
-    """Variance-preserving schedule of T = count steps (beta from 0.1 to 10) and its posterior, (T,) each."""
-    t = np.arange(1, count + 1)
-    beta = 1 - np.exp(-0.1 / count - 0.5 * (10 - 0.1) * (2 * t - 1) / count**2)
+    """Variance-preserving schedule of T = count steps and its posterior, (T,) each."""
+    beta = vp_betas(count)
     kept = np.cumprod(1 - beta)  # alpha bar
     before = np.append(1.0, kept[:-1])
     return {

@@ -15,6 +15,8 @@ TD target is a constant (there, its gradient reaches the actor, which the paper'
 have), and best-of-N pairs candidates with their own observation for any number of observations. Actor and
 critic have an Adam each, where the code steps one shared Adam twice.
 
+Checked against: numbers of the authors' code.
+
 Shapes: B transitions, D observation, A action, N candidates, 2 critics.
 """
 
@@ -24,6 +26,7 @@ from typing import Literal
 import torch
 
 from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Settings
+from bench.generative import best_of
 from bench.networks import MLP, ValueMLP
 
 
@@ -40,6 +43,7 @@ class Config(BaseConfig):
     lr: float = 1e-4  # Adam, both networks
     clip_norm: float = 1.0  # of the gradient of each network
     hidden: tuple[int, ...] = (512, 512, 512, 512)
+    activation: str = "gelu"  # relu, gelu or mish
     layer_norm: bool = True  # in the critics
 
     def __post_init__(self):
@@ -73,9 +77,12 @@ class SORL(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        actor = MLP((obs_dim + action_dim + 2, *c.hidden, action_dim), "gelu")  # obs, a_t, t, level
+        actor = MLP((obs_dim + action_dim + 2, *c.hidden, action_dim), c.activation)  # obs, a_t, t, level
         critic = ValueMLP(  # obs, action, number of steps
-            (obs_dim + action_dim + 1, *c.hidden), activation="gelu", layer_norm=c.layer_norm, ensemble=2
+            (obs_dim + action_dim + 1, *c.hidden),
+            activation=c.activation,
+            layer_norm=c.layer_norm,
+            ensemble=2,
         )
         return {
             "actor": Network(actor, c.lr, target_rate=c.target_rate, clip_norm=c.clip_norm),
@@ -180,8 +187,7 @@ class SORL(Algorithm):
         if inference.candidates == 1:
             return action[:, 0]
         q = self.q(nets.critic, obs, action, inference.steps)  # (2, E, N)
-        best = self.aggregate(q).argmax(1)  # (E,)
-        return action.take_along_dim(best[:, None, None], 1)[:, 0]
+        return best_of(action, self.aggregate(q))
 
 
 def columns(*scalars):

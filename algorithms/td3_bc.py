@@ -9,6 +9,8 @@ between the two terms fit all tasks.
 Follows the authors' code (sfujimoto/TD3_BC): the first critic alone guides the actor, observations are
 normalized, actor and targets move in every second update.
 
+Checked against: worked by hand.
+
 Shapes: B transitions, D observation, A action, 2 critics.
 """
 
@@ -29,6 +31,8 @@ class Config(BaseConfig):
     actor_delay: int = 2  # critic updates per actor update
     lr: float = 3e-4  # Adam, all networks
     hidden: tuple[int, ...] = (256, 256)
+    activation: str = "relu"  # relu, gelu or mish
+    layer_norm: bool = False  # in the critics
 
 
 class TD3BC(Algorithm):
@@ -36,8 +40,10 @@ class TD3BC(Algorithm):
 
     def networks(self, obs_dim, action_dim):
         c = self.config
-        actor = TanhPolicy((obs_dim, *c.hidden, action_dim))
-        critic = ValueMLP((obs_dim + action_dim, *c.hidden), ensemble=2)
+        actor = TanhPolicy((obs_dim, *c.hidden, action_dim), c.activation)
+        critic = ValueMLP(
+            (obs_dim + action_dim, *c.hidden), activation=c.activation, layer_norm=c.layer_norm, ensemble=2
+        )
         return {
             "actor": Network(actor, c.lr, target_rate=c.target_rate),
             "critic": Network(critic, c.lr, target_rate=c.target_rate),

@@ -56,8 +56,9 @@ class MLP(nn.Module):
     """`sizes` = (inputs, hidden..., outputs): each hidden layer is affine, activation, layer norm if wanted.
 
     Inputs (..., D1), (..., D2), ... -> (..., outputs), or (E, ..., outputs) for an ensemble of E, which
-    shares its inputs. The leading axes of the inputs are broadcast, and cost little where they are: N
-    actions per observation are `critic(obs, action)` with obs (B, D), action (N, B, A).
+    shares its inputs. Their leading axes are broadcast, and cost little where they are: N actions per
+    observation are `critic(obs, action)` with obs (B, D), action (N, B, A). With shared=False every member
+    of an ensemble has inputs of its own: (E, B, D1), (E, B, D2), ...
     `last_scale` shrinks the initial kernel of the last layer.
     """
 
@@ -78,13 +79,19 @@ class MLP(nn.Module):
         )
         self.norms = nn.ModuleList(LayerNorm(size, ensemble) for size in sizes[1:-1] if layer_norm)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, shared: bool = True) -> Tensor:
+        if not shared:
+            return self._others(self.layers[0](torch.cat(inputs, -1)))
         lead = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))
-        x = self._first(inputs, lead)
+        x = self._others(self._first(inputs, lead))
+        return x.view(*x.shape[:-2], *lead, x.shape[-1])
+
+    def _others(self, x: Tensor) -> Tensor:
+        """All layers but the first."""
         for number, layer in enumerate(self.layers[1:]):
             x = self.activation(x)
             x = layer(self.norms[number](x) if self.norms else x)
-        return x.view(*x.shape[:-2], *lead, x.shape[-1])
+        return x
 
     def _first(self, inputs: tuple[Tensor, ...], lead: Sequence[int]) -> Tensor:
         """The first layer, with all leading axes as one: (rows, D1), ... -> (rows, H) or (E, rows, H)."""
@@ -107,8 +114,8 @@ class ValueMLP(MLP):
     def __init__(self, sizes: Sequence[int], **options: object) -> None:
         super().__init__((*sizes, 1), **options)  # type: ignore[arg-type]
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return super().forward(*inputs).squeeze(-1)
+    def forward(self, *inputs: Tensor, shared: bool = True) -> Tensor:
+        return super().forward(*inputs, shared=shared).squeeze(-1)
 
 
 class GaussianPolicy(nn.Module):
@@ -143,8 +150,8 @@ class GaussianPolicy(nn.Module):
 class TanhPolicy(MLP):
     """A deterministic policy: obs (B, D) -> action (B, A) in (-1, 1)."""
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return super().forward(*inputs).tanh()
+    def forward(self, *inputs: Tensor, shared: bool = True) -> Tensor:
+        return super().forward(*inputs, shared=shared).tanh()
 
 
 class NoisePredictor(nn.Module):
@@ -169,6 +176,35 @@ class NoisePredictor(nn.Module):
         angles = step[..., None] * self.rates
         embedding = self.time(torch.cat((angles.sin(), angles.cos()), -1))
         return self.body(action, embedding.expand(*action.shape[:-1], -1), obs)
+
+
+class ResidualNoisePredictor(nn.Module):
+    """The network of IDQL's diffusion policy: obs (B, D), noisy action (B, A), time -> noise (B, A).
+
+    The time, a float tensor (B,) or () if it is the same for all, enters through Fourier features, whose
+    frequencies start with a deviation of `time_scale` and are trained, and two layers. The body has residual
+    blocks: layer norm, a layer four times as wide, a layer (Hansen-Estruch et al. 2023, and its code).
+    """
+
+    def __init__(
+        self, obs_dim: int, action_dim: int, width: int, blocks: int = 3, time_scale: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.frequencies = nn.Parameter(time_scale * torch.randn(32))
+        self.time = MLP((64, 128, 128), "mish")
+        self.first = Linear(action_dim + obs_dim + 128, width)
+        self.norms = nn.ModuleList(LayerNorm(width) for _ in range(blocks))
+        self.wide = nn.ModuleList(Linear(width, 4 * width) for _ in range(blocks))
+        self.narrow = nn.ModuleList(Linear(4 * width, width) for _ in range(blocks))
+        self.last = Linear(width, action_dim)
+
+    def forward(self, obs: Tensor, action: Tensor, time: Tensor) -> Tensor:
+        angles = 2 * math.pi * time[..., None] * self.frequencies
+        embedding = self.time(torch.cat((angles.cos(), angles.sin()), -1))
+        x = self.first(torch.cat((action, obs, embedding.expand(*action.shape[:-1], -1)), -1))
+        for norm, wide, narrow in zip(self.norms, self.wide, self.narrow, strict=True):
+            x = x + narrow(F.mish(wide(norm(x))))
+        return self.last(F.mish(x))
 
 
 class Scalar(nn.Module):

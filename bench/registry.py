@@ -41,13 +41,22 @@ def find_algorithm(source: str, registered: Mapping[str, type[Algorithm]]) -> En
 
 
 def code_hash(algorithm: type[Algorithm]) -> str:
-    """Hash of the file that defines an algorithm, blind to comments, docstrings and layout."""
-    tree = ast.parse(Path(inspect.getfile(algorithm)).read_text())
+    """Hash of the file that defines an algorithm, and of those of the algorithms that it extends; blind to
+    comments, docstrings and layout.
+    """
+    classes = [base for base in algorithm.__mro__ if issubclass(base, Algorithm) and base is not Algorithm]
+    files = dict.fromkeys(inspect.getfile(base) for base in classes)
+    return hashlib.sha256("".join(map(_code, files)).encode()).hexdigest()[:16]
+
+
+def _code(path: str) -> str:
+    """The syntax of a file, without docstrings."""
+    tree = ast.parse(Path(path).read_text())
     for node in ast.walk(tree):
         match getattr(node, "body", None):
             case [ast.Expr(value=ast.Constant(value=str())), *rest]:
                 node.body = rest or [ast.Pass()]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return ast.dump(tree)
 
 
 def _load(path: Path, class_name: str) -> type[Algorithm]:
