@@ -13,7 +13,7 @@ quickstart: .venv/installed
 	$(BIN)/bench leaderboard
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

