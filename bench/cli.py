@@ -18,6 +18,7 @@ from algorithms import ALGORITHMS
 from bench import listing, report
 from bench.algorithm import Algorithm
 from bench.arguments import Parser, positive
+from bench.compare import add_parser as add_compare_parser
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add_evaluate_parser(commands, SUITES, ALGORITHMS)
     _add_check(commands)
     _add_report(commands)
+    add_compare_parser(commands, SUITES)
     _add_leaderboard(commands)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS)
