@@ -41,13 +41,31 @@ def find_algorithm(source: str, registered: Mapping[str, type[Algorithm]]) -> En
 
 
 def code_hash(algorithm: type[Algorithm]) -> str:
-    """Hash of the file that defines an algorithm, blind to comments, docstrings and layout."""
+    """Hash of the file that defines an algorithm, blind to comments, docstrings and layout.
+
+    Also blind to SCALING: which values `bench scaling` compares does not change what a run computes, and
+    runs that are finished stay finished when a value is added.
+    """
     tree = ast.parse(Path(inspect.getfile(algorithm)).read_text())
     for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module="bench.algorithm"):
+                node.names = [alias for alias in node.names if alias.name != "Scaling"]
         match getattr(node, "body", None):
             case [ast.Expr(value=ast.Constant(value=str())), *rest]:
                 node.body = rest or [ast.Pass()]  # type: ignore[attr-defined]
+        match getattr(node, "body", None):
+            case [*items]:
+                node.body = [item for item in items if not _is_scaling(item)] or [ast.Pass()]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def _is_scaling(statement: ast.AST) -> bool:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id="SCALING")]):
+            return True
+        case _:
+            return False
 
 
 def _load(path: Path, class_name: str) -> type[Algorithm]:
