@@ -32,8 +32,8 @@ def scaling_of(entry: Entry, registered: Mapping[str, type[Algorithm]]) -> Scali
     if scaling is None or not scaling.test:
         able = sorted(name for name, algorithm in registered.items() if algorithm.SCALING)
         raise UserError(
-            f"{entry.name} declares no test-time axes; these do: {', '.join(able) or 'none'}. For an algorithm "
-            "of your own set SCALING = Scaling(test={option: values}), see bench/algorithm.py"
+            f"{entry.name} declares no test-time axes; these do: {', '.join(able) or 'none'}. In a class of "
+            "your own set SCALING = Scaling(test={option: values}), see bench/algorithm.py"
         )
     return scaling
 

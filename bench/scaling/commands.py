@@ -81,36 +81,47 @@ def _scaling(
     if not options.report_only:
         runs = [run for variant in variants for run in variant.runs]
         failed = bool(carry_out(runs, options.results, device, options.jobs, options.threads).errors)
+    _report(variants, entry, suite, scaling, device, options)
+    return 1 if failed else 0
+
+
+def _report(
+    variants: Sequence[Variant], entry: Entry, suite: Suite, scaling: Scaling, device: str, options: Any
+) -> None:
+    """Print the table and write the files of all that is recorded. Raises UserError where nothing is."""
     recorded = [(variant, read_records(variant, options.results)) for variant in variants]
     known = [(variant, records) for variant, records in recorded if records]
-    if not known:
-        raise UserError(
-            f"no finished runs of these settings in {options.results}; give the command without --report-only"
-        )
-    folder = options.results / "scaling" / suite.name
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = folder / entry.name
+    absent = [variant for variant, records in recorded if not records]
+    stem = options.results / "scaling" / suite.name / entry.name
+    csv = stem.with_name(f"{entry.name}.csv")
     name = f"{device}: {torch.cuda.get_device_name(device) if device.startswith('cuda') else processor()}"
-    points = _points(known, entry, suite, stem.with_name(f"{entry.name}.csv"), (device, name), options)
-    notes = [
-        note for variant, records in recorded if not records for note in _missing(variant, options.results)
-    ]
+    points = _points(known, entry, suite, csv, (device, name), options.replicates) if known else []
+    if not points:
+        raise UserError(f"none of these runs is finished in {options.results}; {_advice(options)}")
+    notes = [note for variant in absent for note in _missing(variant, options.results)]
     foot = _foot(known, points, name, options.replicates)
     sys.stdout.write(markdown(_sheet(suite, entry, points, foot, notes)))
-    _write(stem, suite, entry, scaling, points, name)
-    print(f"\nwrote {stem}.csv, {stem}.svg and {stem}.png")
-    return 1 if failed else 0
+    csv.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(csv, points, name)
+    title = f"{entry.name} on {suite.name}: {_counted([record.info['task'] for record in known[0][1]])}"
+    _draw(stem, points, list(scaling.test), title)
+    print(f"\nwrote {csv}, {stem}.svg and {stem}.png")
+
+
+def _advice(options: argparse.Namespace) -> str:
+    return "leave out --report-only to train them" if options.report_only else "see above what failed"
 
 
 Known = Sequence[tuple[Variant, Sequence[RunRecord]]]
 
 
 def _points(
-    known: Known, entry: Entry, suite: Suite, csv: Path, device: tuple[str, str], options: argparse.Namespace
+    known: Known, entry: Entry, suite: Suite, csv: Path, device: tuple[str, str], replicates: int
 ) -> list[Point]:
     """The points of all variants that are recorded; what acting costs is that on the first task.
 
-    csv: measurements of an earlier call, which hold for equal runs on an equal device. device: it, and its name.
+    csv: measurements of an earlier call, which hold for equal runs on an equal device. device: it and its
+    name.
     """
     first = known[0][0].runs[0]
     task = suite.find(first.task)
@@ -135,7 +146,7 @@ def _points(
         known, settings, policies, ms, strict=True
     ):
         for setting, inference, took in zip(pairs, inferences, times, strict=True):
-            found = score(records, setting, PROTOCOL, options.replicates, f"{suite.name}/{entry.name}")
+            found = score(records, setting, PROTOCOL, replicates, f"{suite.name}/{entry.name}")
             if found is not None:
                 rows = network_evaluations(algorithm, *sizes, inference)
                 points.append(Point(variant.train, setting, rows, took, found, variant.runs[0].id))
@@ -179,10 +190,10 @@ def _foot(known: Known, points: Sequence[Point], device: str, replicates: int) -
     few = f" With fewer than {FEW_SEEDS} seeds such intervals are too narrow." if seeds[0] < FEW_SEEDS else ""
     sentences = [
         PROTOCOL.describe(records, "all"),
-        f"Score: mean over {', '.join(tasks)} and {' or '.join(map(str, seeds))} seeds, with 95% percentiles of "
-        f"{replicates:,} stratified bootstrap replicates (seeds resampled within each task).{few}",
-        "Network evaluations: rows that pass through networks when one action is decided, counted; an ensemble "
-        "is one network.",
+        f"Score: mean over {', '.join(tasks)} and {' or '.join(map(str, seeds))} seeds, with 95% percentiles "
+        f"of {replicates:,} stratified bootstrap replicates (seeds resampled within each task).{few}",
+        "Network evaluations: rows that pass through networks when one action is decided, counted; an "
+        "ensemble is one network.",
         f"ms per action: one observation at a time, one thread, from array to array, on {device}; median of "
         f"{ROUNDS} rounds of {CALLS} actions; sizes of the first task.",
     ]
@@ -191,12 +202,12 @@ def _foot(known: Known, points: Sequence[Point], device: str, replicates: int) -
     return sentences
 
 
-def _write(
-    stem: Path, suite: Suite, entry: Entry, scaling: Scaling, points: Sequence[Point], device: str
-) -> None:
+def _counted(tasks: Sequence[str]) -> str:
+    return ", ".join(tasks) if len(tasks) <= 3 else f"{len(tasks)} tasks"
+
+
+def _draw(stem: Path, points: Sequence[Point], axes: Sequence[str], title: str) -> None:
     from bench.leaderboard.plots import save  # here: matplotlib would slow down every other command
     from bench.scaling.plots import figure
 
-    write_csv(stem.with_name(f"{stem.name}.csv"), points, device)
-    title = f"{suite.name}: test-time scaling of {entry.name}"
-    save(lambda theme: figure(points, list(scaling.test), title, theme), stem)
+    save(lambda theme: figure(points, axes, title, theme), stem)

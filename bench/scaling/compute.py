@@ -57,7 +57,7 @@ def milliseconds(
             _seconds(act)  # recordings are made and memory is found
         rounds = [[[_seconds(act) for act in group] for group in calls] for _ in range(ROUNDS)]
     return [
-        [1000 * median(one[i][j] for one in rounds) for j in range(len(group))]
+        [round(1000 * median(one[i][j] for one in rounds), 4) for j in range(len(group))]  # as in the file
         for i, group in enumerate(calls)
     ]
 
