@@ -143,7 +143,7 @@ def render(comparison: Comparison, fmt: str) -> str:
 def sheet(c: Comparison) -> Sheet:
     """One line per task, and below them one per aggregate over all tasks."""
     a, b = (label(c.scores, row, diverged=True) for row in (c.a, c.b))
-    head = [a, b, "Seeds", f"{a} - {b}", "p (Holm)", f"P({a} > {b})", "Verdict"]
+    head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "P(A > B)", "Verdict"]
     rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
     rows += [(f"all tasks: {overall.name}", _last_line(overall)) for overall in c.overall]
     title = f"{c.scores.suite}: {c.a.label} against {c.b.label}"
@@ -188,7 +188,7 @@ def foot(c: Comparison) -> list[str]:
         c.scores.sentence(),
         "Tasks: the difference of the means over seeds with Welch's 95% t interval (not corrected); p is "
         f"that of Welch's test, corrected by Holm's method for {tests} task{'s' * (tests != 1)}; P is the "
-        "probability that a seed of the first scores higher than one of the second (ties count half), its "
+        "probability that a seed of A scores higher than one of B (ties count half), its "
         f"interval from {c.replicates:,} bootstrap replicates.",
         f"Verdict: differs – the corrected p is at most {ALPHA:g}, so that the chance of even one false such "
         f"verdict among equal tasks is at most {ALPHA:.0%}; an uncorrected interval may exclude 0 without "
