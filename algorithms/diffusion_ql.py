@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise
+from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling
 from bench.generative import softmax_draw, vp_betas
 from bench.networks import NoisePredictor, ValueMLP
 
@@ -47,6 +47,7 @@ class Inference:
 class DiffusionQL(Algorithm):
     Config = Config
     Inference = Inference
+    SCALING = Scaling(test={"candidates": (1, 2, 4, 8, 16, 32)})
 
     def check_inference(self, inference):
         if inference.candidates < 1:

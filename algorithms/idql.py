@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from algorithms.iql import IQL
-from bench.algorithm import BaseConfig, Network, Noise, Settings
+from bench.algorithm import BaseConfig, Network, Noise, Scaling, Settings
 from bench.generative import best_of, vp_betas
 from bench.networks import ResidualNoisePredictor, ValueMLP
 
@@ -49,6 +49,7 @@ class Inference:
 class IDQL(IQL):
     Config = Config
     Inference = Inference
+    SCALING = Scaling(test={"candidates": (1, 2, 4, 8, 16, 32)})
 
     def check_inference(self, inference):
         if inference.candidates < 1:

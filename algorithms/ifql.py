@@ -17,7 +17,7 @@ Shapes: B transitions, D observation, A action, N candidates, E environments, 2 
 from dataclasses import dataclass
 
 from algorithms.iql import IQL
-from bench.algorithm import BaseConfig, Network, Noise, Settings
+from bench.algorithm import BaseConfig, Network, Noise, Scaling, Settings
 from bench.generative import best_of, euler, flow_matching
 from bench.networks import MLP, ValueMLP
 
@@ -42,6 +42,7 @@ class Inference:
 class IFQL(IQL):
     Config = Config
     Inference = Inference
+    SCALING = Scaling(test={"candidates": (1, 2, 4, 8, 16, 32)})
 
     def check_inference(self, inference):
         if inference.candidates < 1:

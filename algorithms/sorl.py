@@ -25,7 +25,7 @@ from typing import Literal
 
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Settings
+from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling, Settings
 from bench.generative import best_of
 from bench.networks import MLP, ValueMLP
 
@@ -67,6 +67,10 @@ class Inference:
 class SORL(Algorithm):
     Config = Config
     Inference = Inference
+    SCALING = Scaling(  # sequential (steps) and parallel (candidates) scaling
+        train={"max_k_backprop": (1, 2, 4, 8)},
+        test={"steps": (1, 2, 4, 8), "candidates": (1, 2, 4, 8, 16, 32)},
+    )
 
     def check_inference(self, inference):
         limit = self.config.denoise_timesteps

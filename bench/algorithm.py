@@ -15,7 +15,7 @@ Shapes: B transitions, D observation, A action, E environments.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -117,6 +117,18 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """Options by which more or less is computed, each with the values that `bench scaling` compares.
+
+    train: options of Config; each combination is trained. test: options of Inference; each combination is
+    evaluated with every trained policy.
+    """
+
+    train: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    test: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class NoInference:
     """The test-time settings of an algorithm that has none."""
 
@@ -129,10 +141,12 @@ class Algorithm:
     `SETTINGS`, a module-level list of `Settings` below the class, holds the values that papers give per
     task. Every glob that matches counts; a later one overrides an earlier one, so the general comes first.
     (A plain dict of globs will do where there is no source to name.)
+    `SCALING` is for methods that can spend more computation at test time.
     """
 
     Config: ClassVar[type] = BaseConfig
     Inference: ClassVar[type] = NoInference
+    SCALING: ClassVar[Scaling | None] = None
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config

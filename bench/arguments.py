@@ -1,6 +1,7 @@
 """How command lines are read: mistakes are said in one line, numbers are checked where they are given."""
 
 import argparse
+import math
 from typing import NoReturn
 
 from bench.errors import UserError
@@ -19,3 +20,14 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
+
+
+def points(text: str) -> float:
+    """The type of an option that takes points of score: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value

@@ -18,6 +18,7 @@ from algorithms import ALGORITHMS
 from bench import listing, report
 from bench.algorithm import Algorithm
 from bench.arguments import Parser, positive
+from bench.compare import add_parser as add_compare_parser
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
@@ -32,6 +33,7 @@ from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm
 from bench.replay import add_parser as add_evaluate_parser
 from bench.runner import Report, execute, is_finished
+from bench.scaling.commands import add_parser as add_scaling_parser
 from bench.speed.commands import add_parser as add_speed_parser
 from bench.task import Suite
 from suites import SUITES
@@ -64,9 +66,11 @@ def parser() -> argparse.ArgumentParser:
     add_evaluate_parser(commands, SUITES, ALGORITHMS)
     _add_check(commands)
     _add_report(commands)
+    add_compare_parser(commands, SUITES)
     _add_leaderboard(commands)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS)
+    add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
     return root
 
 
@@ -183,23 +187,39 @@ def _run(options: argparse.Namespace) -> int:
     runs = plan(suite, entries, request)
     if options.group == "auto":
         runs = _regrouped(suite, entries, request, runs, device, options)
-    _check_writable(options.results)
-    console = Console(stderr=True)
-    waiting = [run for run in runs if not is_finished(run, options.results)]
-    _say_finished(console, runs, waiting, options.results)
     start = time.monotonic()
-    jobs = min(options.jobs or _default_jobs(device, options.threads), max(1, len(waiting)))
-    workers = options.workers or max(1, cores() // jobs)
-    with Display(len(waiting), console) as display:
-        execute_all(waiting, partial(_work, options.results, device, workers), jobs, options.threads, display)
-    for title, error in display.errors.items():
-        console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
-    done = len(waiting) - len(display.errors)
+    display = _carry_out(runs, options.results, device, options.jobs, options.threads, options.workers)
+    done = display.planned - len(display.errors)
     seconds = time.monotonic() - start
-    print(f"{done} of {len(waiting)} runs finished in {seconds:.0f} s{display.share()}", end="; ")
+    print(f"{done} of {display.planned} runs finished in {seconds:.0f} s{display.share()}", end="; ")
     print(f"records in {options.results}")
     print(f"Next: bench report {suite.name}    bench leaderboard")
     return 1 if display.errors else 0
+
+
+def _carry_out(
+    runs: Sequence[Run],
+    results: Path,
+    device: str,
+    jobs: int | None,
+    threads: int,
+    workers: int | None = None,
+) -> Display:
+    """Train and evaluate the runs that are not finished yet; what fails is said, and kept in the display.
+
+    jobs, workers: None for as many as the machine has room for.
+    """
+    _check_writable(results)
+    console = Console(stderr=True)
+    waiting = [run for run in runs if not is_finished(run, results)]
+    _say_finished(console, runs, waiting, results)
+    jobs = min(jobs or _default_jobs(device, threads), max(1, len(waiting)))
+    workers = workers or max(1, cores() // jobs)
+    with Display(len(waiting), console) as display:
+        execute_all(waiting, partial(_work, results, device, workers), jobs, threads, display)
+    for title, error in display.errors.items():
+        console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
+    return display
 
 
 def _default_jobs(device: str, threads: int) -> int:

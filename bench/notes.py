@@ -54,18 +54,19 @@ def missing(cells: Cells) -> list[str]:
         expected = sorted({seed for task in tasks for seed in cells.get((row, task), {})})
         for task in tasks:
             here = cells.get((row, task), {})
-            lacks = [
+            absent = [
                 seed
                 for seed in expected
                 if seed not in here or (math.isnan(here[seed].score) and here[seed].run.finished)
             ]
-            if lacks:
+            if absent:
                 example = next(cell for t in tasks for cell in cells.get((row, t), {}).values())
-                notes.append(_lacks(suite, task, row, lacks, example.run, whole=lacks == expected))
+                notes.append(lacks(suite, task, row, absent, example.run, whole=absent == expected))
     return notes
 
 
-def _lacks(suite: str, task: str, row: Row, seeds: list[int], like: RunRecord, whole: bool) -> str:
+def lacks(suite: str, task: str, row: Row, seeds: list[int], like: RunRecord, whole: bool) -> str:
+    """The note about seeds that a row lacks on a task; the command is that of the run `like`, changed."""
     settings = row.label.removeprefix(row.algorithm)
     what = f"{suite}/{task}/{row.algorithm}{settings}"
     effect = f"; {row.label} has no aggregate without this task" if whole else ""

@@ -61,7 +61,8 @@ class Display:
             self.progress.remove_task(self.bars.pop(run))
         place = f"[{self.finished}/{self.planned}]"
         if event.error is not None:
-            self.errors[run.title] = event.error
+            other = run.title in self.errors  # other seeds or settings of the same algorithm on the same task
+            self.errors[f"{run.title}, run {run.id}" if other else run.title] = event.error
             self._say(f"{place} {run.title}: failed")
         elif event.summary is not None:
             train, waiting = event.summary["train_seconds"], event.summary["waiting_seconds"]

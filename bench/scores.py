@@ -7,7 +7,7 @@ unfinished becomes a note: a sentence that names it and, where one helps, the co
 import math
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,8 +121,13 @@ def build(
     suite: str,
     protocol: Protocol,
     inference: str = "default",
+    rows: Collection[Row] | None = None,
+    usual: int | None = None,
 ) -> Scores:
-    """The scores of the runs of `suite`; `problems` are notes that exist already."""
+    """The scores of the runs of `suite`; `problems` are notes that exist already.
+
+    rows: only these; None: all. usual: gradient updates that no label names; None: those of most seeds.
+    """
     if inference not in INFERENCES:
         raise unknown("inference", inference, INFERENCES)
     sound, notes = [], list(problems)
@@ -134,7 +139,10 @@ def build(
             sound.append(_without_damaged_lines(run, notes))
     if not sound:
         raise no_runs(results, suite)
-    cells, doubled = _cells(sound, protocol, inference)
+    usual = usual_steps(sound) if usual is None else usual
+    wanted = [(run, _rows(run, usual, inference, rows)) for run in sound]
+    sound = [run for run, found in wanted if found]
+    cells, doubled = _cells(wanted, protocol)
     not_comparable, flagged = mixed(cells, protocol)
     notes += unfinished(sound) + missing(cells) + doubled + not_comparable
     return Scores(suite, protocol, inference, sound, cells, tuple(dict.fromkeys(notes)), flagged)
@@ -195,13 +203,17 @@ def _without_damaged_lines(run: RunRecord, notes: list[str]) -> RunRecord:
 Cells = dict[tuple[Row, str], dict[int, Cell]]
 
 
-def _cells(runs: Sequence[RunRecord], protocol: Protocol, inference: str) -> tuple[Cells, list[str]]:
-    """The cells, and a note for every seed that was run twice. `runs` are ordered by creation."""
-    usual = _usual_steps(runs)
+def _cells(
+    runs: Sequence[tuple[RunRecord, Sequence[tuple[Row, Mapping[str, Any]]]]], protocol: Protocol
+) -> tuple[Cells, list[str]]:
+    """The cells, and a note for every seed that was run twice.
+
+    `runs` are ordered by creation, each with its rows and their test-time settings.
+    """
     cells: Cells = {}
     doubled: dict[tuple[str, str, str], list[int]] = {}
-    for run in runs:
-        for row, setting in _rows(run, usual, inference):
+    for run, found in runs:
+        for row, setting in found:
             here = cells.setdefault((row, run.info["task"]), {})
             for seed in run.info["seeds"]:
                 score = protocol.score(run, seed, setting)
@@ -222,7 +234,7 @@ def _cells(runs: Sequence[RunRecord], protocol: Protocol, inference: str) -> tup
     return cells, notes
 
 
-def _usual_steps(runs: Iterable[RunRecord]) -> int:
+def usual_steps(runs: Iterable[RunRecord]) -> int:
     """The number of updates that most seeds of the suite had; the larger one of a tie."""
     counts: Counter[int] = Counter()
     for run in runs:
@@ -230,9 +242,16 @@ def _usual_steps(runs: Iterable[RunRecord]) -> int:
     return max(counts, key=lambda steps: (counts[steps], steps))
 
 
-def _rows(run: RunRecord, usual: int, inference: str) -> Iterator[tuple[Row, Mapping[str, Any]]]:
+def _rows(
+    run: RunRecord, usual: int, inference: str, wanted: Collection[Row] | None
+) -> list[tuple[Row, Mapping[str, Any]]]:
+    """The rows that the run has a part in, each with its test-time setting."""
     settings = run.info["inferences"] if inference == "all" else run.info["inferences"][:1]
     steps = run.info["steps"] if run.info["steps"] != usual else 0
+    found = []
     for setting in settings:
         named = inference_label(setting) if inference == "all" else ""
-        yield Row(run.info["algorithm"], variant_label(run.info), steps, named), setting
+        row = Row(run.info["algorithm"], variant_label(run.info), steps, named)
+        if wanted is None or row in wanted:
+            found.append((row, setting))
+    return found

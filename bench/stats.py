@@ -184,7 +184,7 @@ def summarize(scores: Scores, replicates: int = REPLICATES) -> Summary:
     aggregates: dict[Row, dict[str, Estimate]] = {row: {} for row in complete}
     for name, metric in METRICS.items():
         drawn = {row: metric(matrices[row], counts[row]) for row in complete}
-        found = {row: _estimate(metric, matrices[row], drawn[row]) for row in complete}
+        found = {row: estimate_of(metric, matrices[row], drawn[row]) for row in complete}
         for row, estimate in embolden(found, drawn, name in LOWER_IS_BETTER).items():
             aggregates[row][name] = estimate
     order = sorted(complete, key=lambda row: (-aggregates[row]["IQM"].value, row))
@@ -200,14 +200,15 @@ def summarize(scores: Scores, replicates: int = REPLICATES) -> Summary:
     )
 
 
-def _lone(matrix: np.ndarray) -> bool:
+def lone(matrix: np.ndarray) -> bool:
     """Whether some task has a single seed: resampling it shows no variation, so there is no interval."""
     return bool(((~np.isnan(matrix)).sum(0) < 2).any())
 
 
-def _estimate(metric: Metric, matrix: np.ndarray, drawn: np.ndarray) -> Estimate:
+def estimate_of(metric: Metric, matrix: np.ndarray, drawn: np.ndarray) -> Estimate:
+    """The metric of scores (S, T) with the interval of its replicates `drawn` (R,)."""
     value = float(metric(matrix, everyone(matrix))[0])
-    if _lone(matrix):
+    if lone(matrix):
         return Estimate(value, np.nan, np.nan)
     low, high = interval(drawn)
     return Estimate(value, float(low), float(high))
@@ -220,7 +221,7 @@ def _by_task(
     drawn = {row: task_means(matrices[row], counts[row]) for row in scores.rows}
     for t, task in enumerate(scores.tasks):
         found = {
-            row: _estimate(mean, matrices[row][:, [t]], drawn[row][t])
+            row: estimate_of(mean, matrices[row][:, [t]], drawn[row][t])
             for row in scores.rows
             if not np.isnan(matrices[row][:, t]).all()
         }
@@ -239,7 +240,7 @@ def _improvements(
             a, b = matrices[x], matrices[y]
             value = float(improvement(a, b, everyone(a), everyone(b))[0])
             low, high = map(float, interval(improvement(a, b, counts_x, counts[y])))
-            if _lone(a) or _lone(b):
+            if lone(a) or lone(b):
                 low = high = np.nan
             bold = low > 0.5 or high < 0.5
             result[x, y] = Estimate(value, low, high, bold)
@@ -249,6 +250,6 @@ def _improvements(
 
 def _profile(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
     value = profile(matrix, everyone(matrix), THRESHOLDS)[0]
-    if _lone(matrix):
+    if lone(matrix):
         return np.stack([value, np.full_like(value, np.nan), np.full_like(value, np.nan)])
     return np.stack([value, *interval(profile(matrix, counts, THRESHOLDS))])

@@ -123,7 +123,7 @@ def _bars(
     axis.use_sticky_edges = False  # room beside the outermost bars
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.xaxis.set_major_locator(MaxNLocator(5))
-    _dress(axis, theme, "x")
+    dress(axis, theme, "x")
     axis.tick_params(axis="y", length=0)
 
 
@@ -139,7 +139,7 @@ def profiles(summary: Summary, look: Mapping[Row, Look], theme: Theme) -> Figure
     axis.set(xlim=(0, 100 * THRESHOLDS[-1]), ylim=(0, 1.02))
     axis.set_xlabel("score s", color=theme.ink)
     axis.set_ylabel("fraction of runs with a score above s", color=theme.ink)
-    _dress(axis, theme, "both")
+    dress(axis, theme, "both")
     _legend(figure, summary, rows, look, theme, beside=True)
     return figure
 
@@ -166,7 +166,7 @@ def curves(
             axis.set_xlabel("gradient updates", color=theme.ink, fontsize=8.5)
         if place % columns == 0:
             axis.set_ylabel("score", color=theme.ink, fontsize=8.5)
-        _dress(axis, theme, "y")
+        dress(axis, theme, "y")
     for axis in axes.flat[len(tasks) :]:
         axis.set_visible(False)
     _legend(figure, summary, summary.order, look, theme, beside=False)
@@ -212,7 +212,8 @@ def overview(summary: Summary, look: Mapping[Row, Look], theme: Theme) -> Figure
     return figure
 
 
-def _dress(axis: Axes, theme: Theme, grid: str) -> None:
+def dress(axis: Axes, theme: Theme, grid: str) -> None:
+    """Axes in the colours of the theme, with a grid behind the data along `grid` (x, y or both)."""
     axis.set_facecolor("none")
     axis.set_axisbelow(True)
     axis.grid(True, axis=grid, color=theme.grid, linewidth=0.7)  # type: ignore[arg-type]

@@ -71,7 +71,7 @@ class Machine:
         cuda = self.device.type == "cuda"
         return {
             "device": str(self.device),
-            "name": torch.cuda.get_device_name(self.device) if cuda else _processor(),
+            "name": torch.cuda.get_device_name(self.device) if cuda else processor(),
             "cores": len(os.sched_getaffinity(0)),
             "threads": torch.get_num_threads(),
             "load": os.getloadavg()[0],
@@ -88,7 +88,7 @@ class Machine:
             self._copy.copy_(self._source)
 
 
-def _processor() -> str:
+def processor() -> str:
     """The model of the processor, where the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

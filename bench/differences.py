@@ -1,0 +1,257 @@
+"""Whether two algorithms differ: the difference of their mean scores on each task and over all tasks.
+
+On one task: Welch's t interval and test (Welch 1947), which assume neither equal variances nor equal
+numbers of seeds. Percentiles of a bootstrap are too narrow for five seeds, Welch's interval is not. The
+p-values of the tasks are corrected together by Holm's method (1979): under it the chance that even one of
+several equal tasks is called different is at most 5%.
+
+Shapes: S seeds, T tasks. Scores are on the scale 0..1.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from bench.scores import Row, Scores
+from bench.stats import (
+    REPLICATES,
+    Estimate,
+    everyone,
+    improvement,
+    interval,
+    iqm,
+    lone,
+    mean,
+    resample,
+    tally,
+)
+
+ALPHA = 0.05  # an interval has the level 1 - ALPHA
+NOTHING = Estimate(math.nan, math.nan, math.nan)
+EQUAL = 1e-9  # scores that differ by less than this, on the scale 0..1, are the same number
+
+
+@dataclass(frozen=True)
+class Welch:
+    """Mean of A minus mean of B; low, high and p (two-sided, uncorrected) are NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class TaskDifference:
+    """Two algorithms on one task; a and b are the scores of their seeds, without missing ones."""
+
+    task: str
+    a: np.ndarray  # (S,)
+    b: np.ndarray  # (S,), of seeds of its own
+    welch: Welch
+    p_holm: float  # corrected for all tasks of the comparison that have a p
+    improvement: Estimate  # P(A > B)
+    verdict: str
+
+
+@dataclass(frozen=True)
+class OverallDifference:
+    """Two algorithms over all tasks that both have, for one aggregate."""
+
+    name: str
+    a: float
+    b: float
+    difference: Estimate
+    improvement: Estimate
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B. margin: differences of this size (scale 0..1) are of interest."""
+
+    scores: Scores
+    a: Row
+    b: Row
+    margin: float
+    replicates: int
+    tasks: Sequence[TaskDifference]
+    overall: Sequence[OverallDifference]  # none where no task has both
+
+
+def welch(a: np.ndarray, b: np.ndarray) -> Welch:
+    """Welch's t interval and test for the difference of the means of a (n,) and b (m,).
+
+    One seed has no spread, so there is no interval and no p. Where neither group varies there is no
+    interval either: a width of 0 would claim certainty. Then p is that of the exact permutation test,
+    2 / (n + m choose n), which is as small as n and m seeds permit; 1 where the groups are equal.
+    """
+    if not len(a) or not len(b):
+        return Welch(math.nan, math.nan, math.nan, math.nan)
+    value = float(a.mean() - b.mean())
+    if min(len(a), len(b)) < 2:
+        return Welch(value, math.nan, math.nan, math.nan)
+    if constant(a) and constant(b):
+        p = 1.0 if abs(value) <= EQUAL else _permutation_p(len(a), len(b))
+        return Welch(value, math.nan, math.nan, p)
+    error, freedom = _error(a.var(ddof=1), b.var(ddof=1), len(a), len(b))
+    half = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
+    return Welch(value, value - half, value + half, float(2 * stdtr(freedom, -abs(value) / error)))
+
+
+def constant(scores: np.ndarray) -> bool:
+    """Whether all seeds have the same score, up to rounding."""
+    return bool(np.ptp(scores) <= EQUAL)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values corrected for being several (Holm 1979); NaN stays NaN and does not count as a test."""
+    values = np.asarray(p, float)
+    order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # NaN last
+    raised = values[order] * np.arange(len(order), 0, -1)
+    result = np.full(len(values), np.nan)
+    result[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    return result.tolist()
+
+
+def more_seeds(a: np.ndarray, b: np.ndarray, margin: float) -> int:
+    """How many seeds each of two algorithms needs besides a (n,) and b (m,), at least 1, so that the
+    half-width of Welch's interval is `margin` or less if the standard deviations stay as observed.
+
+    Half of the true differences that are as large as `margin` are then found. Standard deviations of few
+    seeds are uncertain themselves, so this is a guide. Raises ValueError for fewer than 2 seeds or where
+    neither group varies.
+    """
+    if min(len(a), len(b)) < 2 or (constant(a) and constant(b)):
+        raise ValueError("the standard deviations are not known")
+    variances = a.var(ddof=1), b.var(ddof=1)
+
+    def enough(more: int) -> bool:
+        error, freedom = _error(*variances, len(a) + more, len(b) + more)
+        return bool(stdtrit(freedom, 1 - ALPHA / 2) * error <= margin)
+
+    return _smallest(enough)
+
+
+def more_constant_seeds(n: int, m: int, tests: int) -> int:
+    """How many seeds each of two algorithms needs besides n and m, at least 1, so that the permutation
+    test can find a difference among `tests` tasks where no seed of a group varies.
+    """
+    return _smallest(lambda more: _permutation_p(n + more, m + more) <= ALPHA / tests)
+
+
+def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: float, tests: int = 1) -> str:
+    """What may be said about one task, in words; `tests` is how many tasks have a p.
+
+    differs: the corrected p is at most 5%. no difference seen of X or more: the (uncorrected) interval lies
+    inside ±margin. Otherwise there are too few seeds, and how many more are needed.
+    """
+    points = f"{100 * margin:g}"
+    if p_holm <= ALPHA:
+        return "differs"
+    if min(len(a), len(b)) < 2:
+        return "too few seeds: 2 of each are the least"
+    if constant(a) and constant(b):
+        if abs(found.value) < margin:
+            return f"no difference seen of {points} or more (no seed varies)"
+        more = more_constant_seeds(len(a), len(b), tests)
+        return f"too few seeds: {more} more of each would be needed (no seed varies)"
+    if -margin < found.low and found.high < margin:
+        return f"no difference seen of {points} or more"
+    more = more_seeds(a, b, margin)
+    return f"too few seeds: {more} more of each would be needed for a difference of {points}"
+
+
+def compare(scores: Scores, a: Row, b: Row, margin: float, replicates: int = REPLICATES) -> Comparison:
+    """Everything about A against B; `scores` hold these two rows."""
+    tasks = scores.tasks
+    matrices = [scores.matrix(row).reshape(-1, len(tasks)) for row in (a, b)]  # (S, T), S may be 0
+    counts = [
+        tally(resample(~np.isnan(matrix), replicates, scores.suite, row.label, *tasks)).astype(float)
+        for row, matrix in zip((a, b), matrices, strict=True)
+    ]
+    columns = [[column[~np.isnan(column)] for column in matrix.T] for matrix in matrices]
+    found = [welch(x, y) for x, y in zip(*columns, strict=True)]
+    corrected = holm([each.p for each in found])
+    tests = sum(not math.isnan(p) for p in corrected)
+    both = [t for t, (x, y) in enumerate(zip(*columns, strict=True)) if len(x) and len(y)]
+    result = []
+    for t, (task, x, y) in enumerate(zip(tasks, *columns, strict=True)):
+        better = _improvement(matrices, counts, [t]) if t in both else NOTHING
+        words = verdict(x, y, found[t], corrected[t], margin, tests) if t in both else _absent(a, b, x, y)
+        result.append(TaskDifference(task, x, y, found[t], corrected[t], better, words))
+    return Comparison(
+        scores, a, b, margin, replicates, result, _overall(matrices, counts, both, margin) if both else ()
+    )
+
+
+def _error(var_a: float, var_b: float, n: int, m: int) -> tuple[float, float]:
+    """Standard error of the difference of two means, and its degrees of freedom (Welch-Satterthwaite)."""
+    of_a, of_b = var_a / n, var_b / m
+    return math.sqrt(of_a + of_b), (of_a + of_b) ** 2 / (of_a**2 / (n - 1) + of_b**2 / (m - 1))
+
+
+def _permutation_p(n: int, m: int) -> float:
+    """Two-sided p where every one of n seeds beats every one of m, all equal among themselves."""
+    return min(1.0, 2 / math.comb(n + m, n))
+
+
+def _smallest(enough: Callable[[int], bool]) -> int:
+    """The smallest number from 1 on that is enough; from there on all are."""
+    high = 1
+    while not enough(high):
+        high *= 2
+    low = high // 2  # not enough, or 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _absent(a: Row, b: Row, x: np.ndarray, y: np.ndarray) -> str:
+    lacking = [row.label for row, scores in ((a, x), (b, y)) if not len(scores)]
+    return f"no scores of {' and '.join(lacking)}"
+
+
+def _improvement(
+    matrices: Sequence[np.ndarray], counts: Sequence[np.ndarray], tasks: Sequence[int]
+) -> Estimate:
+    """P(A > B), mean over the tasks with these numbers."""
+    x, y = (matrix[:, tasks] for matrix in matrices)
+    value = float(improvement(x, y, everyone(x), everyone(y))[0])
+    if lone(x) or lone(y):
+        return Estimate(value, math.nan, math.nan)
+    low, high = interval(improvement(x, y, counts[0][tasks], counts[1][tasks]))
+    return Estimate(value, float(low), float(high))
+
+
+def _overall(
+    matrices: Sequence[np.ndarray], counts: Sequence[np.ndarray], tasks: Sequence[int], margin: float
+) -> list[OverallDifference]:
+    x, y = (matrix[:, tasks] for matrix in matrices)
+    better = _improvement(matrices, counts, tasks)
+    result = []
+    for name, metric in (("mean", mean), ("IQM", iqm)):
+        a, b = (float(metric(matrix, everyone(matrix))[0]) for matrix in (x, y))
+        low = high = np.array(math.nan)
+        if not (lone(x) or lone(y)):
+            low, high = interval(metric(x, counts[0][tasks]) - metric(y, counts[1][tasks]))
+        difference = Estimate(a - b, float(low), float(high))
+        result.append(OverallDifference(name, a, b, difference, better, _overall_verdict(difference, margin)))
+    return result
+
+
+def _overall_verdict(difference: Estimate, margin: float) -> str:
+    points = f"{100 * margin:g}"
+    if math.isnan(difference.low):
+        return "too few seeds: 2 of each on every task are the least"
+    if difference.high == difference.low:
+        return "no interval (no seed varies)"
+    if difference.low > 0 or difference.high < 0:
+        return "differs"
+    if -margin < difference.low and difference.high < margin:
+        return f"no difference seen of {points} or more"
+    return f"too few seeds to see or to exclude a difference of {points}"

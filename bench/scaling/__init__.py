@@ -1,0 +1,1 @@
+"""Test-time scaling: what an algorithm gains from more computation per action."""
