@@ -1,5 +1,6 @@
 """One file per algorithm. To add one: write `algorithms/NAME.py`, import it here, add it to ALGORITHMS."""
 
+from algorithms.awac import AWAC
 from algorithms.bc import BC
 from algorithms.cac import CAC
 from algorithms.cql import CQL
@@ -22,6 +23,7 @@ ALGORITHMS = {
     "bc": BC,
     "td3": TD3,
     "td3_bc": TD3BC,
+    "awac": AWAC,
     "iql": IQL,
     "cql": CQL,
     "rebrac": ReBRAC,
