@@ -287,5 +287,11 @@ def _set_moments(impl: Any, state: Stacked) -> None:
 
 
 def _stacked(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors of all seeds, (S, ...) each. All seeds have had the same updates, so they have the same."""
-    return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+    """The tensors of all seeds, (S, ...) each; zeros where a seed has none, as one that diverged before it
+    trained a network for the first time.
+    """
+    some = {name: tensor for part in parts for name, tensor in part.items()}
+    return {
+        name: torch.stack([part[name] if name in part else torch.zeros_like(tensor) for part in parts])
+        for name, tensor in some.items()
+    }

@@ -62,10 +62,10 @@ def test_a_run_of_our_own_imports_no_other_library(tmp_path):
     assert "imported: []" in done.stdout
 
 
-def test_without_names_all_algorithms_of_our_own_run(monkeypatch):
+def test_without_names_all_algorithms_of_our_own_run(monkeypatch, tmp_path):
     monkeypatch.setattr("bench.cli.execute_all", lambda runs, *rest: chosen.extend(runs))
     chosen = []
-    main(["run", "diagnostic", "--tasks", "gamble", "--results", "/tmp/never-written", "--jobs", "1"])
+    main(["run", "diagnostic", "--tasks", "gamble", "--results", str(tmp_path), "--jobs", "1"])
     assert [run.algorithm for run in chosen] == list(ALGORITHMS)
 
 
@@ -91,7 +91,10 @@ def test_the_code_of_a_run_is_that_of_the_adapter_and_the_version(monkeypatch):
     ("words", "said"),
     [
         ("d3rlpy/iqll", "unknown algorithm 'd3rlpy/iqll'; did you mean 'd3rlpy/iql'?"),
-        ("d3rlpy/iql --set d3rlpy/iql.expectil=1", "d3rlpy/iql has no option 'expectil'; it has: activation,"),
+        (
+            "d3rlpy/iql --set d3rlpy/iql.expectil=1",
+            "d3rlpy/iql has no option 'expectil'; it has: activation,",
+        ),
         ("d3rlpy/iql --set d3rlpy/iql.expectile=x", "d3rlpy/iql.expectile = 'x' is not a number"),
         ("d3rlpy/iql --set d3rlpy/iql.compile_graph=1", "d3rlpy/iql has no option 'compile_graph'"),
         ("d3rlpy/crr --set d3rlpy/crr.weight_type=log", "'log' is not one of exp, binary"),
