@@ -1,9 +1,13 @@
-"""One file per algorithm. To add one: write `algorithms/NAME.py`, import it here, add it to ALGORITHMS."""
+"""One file per algorithm. To add one: write `algorithms/NAME.py`, import it here, add it to ALGORITHMS.
+
+EXTERNAL are algorithms of other libraries: they run when they are named.
+"""
 
 from algorithms.awac import AWAC
 from algorithms.bc import BC
 from algorithms.cac import CAC
 from algorithms.cql import CQL
+from algorithms.d3rlpy_peers import COUNTERPARTS, D3RLPY
 from algorithms.diffusion_ql import DiffusionQL
 from algorithms.edac import EDAC
 from algorithms.fawac import FAWAC
@@ -39,3 +43,6 @@ ALGORITHMS = {
     "fbrac": FBRAC,
     "sorl": SORL,
 }
+EXTERNAL = D3RLPY
+
+__all__ = ["ALGORITHMS", "COUNTERPARTS", "EXTERNAL"]

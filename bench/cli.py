@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 import suites
-from algorithms import ALGORITHMS
+from algorithms import ALGORITHMS, COUNTERPARTS, EXTERNAL
 from bench import listing, report
 from bench.algorithm import Algorithm
 from bench.arguments import Parser, positive
@@ -24,13 +24,14 @@ from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
 from bench.errors import UserError, unknown
 from bench.executors.local import cores, execute_all
+from bench.external import External
 from bench.fitting import largest_group
 from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.protocol import PROTOCOLS, Protocol
-from bench.registry import Entry, find_algorithm
+from bench.registry import Entry, find_algorithm, find_algorithms
 from bench.replay import add_parser as add_evaluate_parser
 from bench.runner import Report, execute, is_finished
 from bench.scaling.commands import add_parser as add_scaling_parser
@@ -38,6 +39,7 @@ from bench.speed.commands import add_parser as add_speed_parser
 from bench.task import Suite
 from suites import SUITES
 
+KNOWN = ALGORITHMS | EXTERNAL
 LOCK = Path(suites.__file__).parent / "lock.json"  # sizes and hashes of published files
 
 
@@ -61,15 +63,15 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     root = Parser(prog="bench", description="Compare offline RL algorithms fairly.")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    listing.add_parser(commands, SUITES, ALGORITHMS)
+    listing.add_parser(commands, SUITES, KNOWN)
     _add_run(commands)
-    add_evaluate_parser(commands, SUITES, ALGORITHMS)
+    add_evaluate_parser(commands, SUITES, KNOWN)
     _add_check(commands)
     _add_report(commands)
     add_compare_parser(commands, SUITES)
     _add_leaderboard(commands)
     add_data_parser(commands, SUITES, LOCK, positive)
-    add_speed_parser(commands, ALGORITHMS)
+    add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
     return root
 
@@ -78,7 +80,7 @@ def _add_run(commands: Any) -> None:
     parser = commands.add_parser("run", help="train and evaluate algorithms on the tasks of a suite")
     add = parser.add_argument
     add("suite", metavar="SUITE")
-    add("algorithms", nargs="*", metavar="ALGORITHM", help="names; default: all")
+    add("algorithms", nargs="*", metavar="ALGORITHM", help="names or globs; default: all of this project")
     add("--algorithm", action="append", default=[], metavar="FILE.py:CLASS", help="an algorithm of your own")
     add("--tasks", metavar="GLOBS", help="tasks to run, such as 'two-*,gamble'; default: all")
     add("--seeds", default="0-4", metavar="SEEDS", help="such as 0-9 or 0,3; trained together; default: 0-4")
@@ -233,6 +235,8 @@ def _regrouped(
     jobs = options.jobs or _default_jobs(device, options.threads)
     size = math.ceil(len(request.seeds) / max(1, jobs // len(runs)))
     for entry in entries:
+        if issubclass(entry.algorithm, External):  # it trains its seeds in turn: any number of them fits
+            continue
         own = next(run for run in runs if run.algorithm == entry.name)
         task = suite.task(own.task)
         make = partial(_instance, entry.source, own.config)
@@ -241,7 +245,7 @@ def _regrouped(
 
 
 def _instance(source: str, config: Sequence[tuple[str, Any]]) -> Algorithm:
-    algorithm = find_algorithm(source, ALGORITHMS).algorithm
+    algorithm = find_algorithm(source, KNOWN).algorithm
     return algorithm(algorithm.Config(**dict(config)))
 
 
@@ -251,8 +255,7 @@ def _group(text: str) -> int | str:
 
 def _entries(options: argparse.Namespace) -> list[Entry]:
     sources = [*options.algorithms, *options.algorithm]
-    entries = [find_algorithm(source, ALGORITHMS) for source in sources or ALGORITHMS]
-    return list({entry.name: entry for entry in entries}.values())
+    return find_algorithms(sources or list(ALGORITHMS), KNOWN)
 
 
 def _say_finished(console: Console, runs: Sequence[Run], waiting: Sequence[Run], results: Path) -> None:
@@ -269,7 +272,7 @@ def _say_finished(console: Console, runs: Sequence[Run], waiting: Sequence[Run],
 
 def _work(results: Path, device: str, workers: int, run: Run, progress: Report) -> Mapping[str, Any]:
     """Carry out one run, in whatever process: looks task and algorithm up again by name."""
-    entry = find_algorithm(run.source, ALGORITHMS)
+    entry = find_algorithm(run.source, KNOWN)
     if entry.code != run.code:
         raise UserError(f"{run.source} has changed since the command was given; give it again")
     task = SUITES[run.suite].task(run.task).variant(dict(run.task_options))

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from bench.data import card
 from bench.data.source import Copy
 from bench.errors import UserError, unknown
 from bench.plan import select_tasks
-from bench.registry import find_algorithm
+from bench.registry import find_algorithm, headline
 from bench.task import Reference, Suite, Task, missing_data
 
 Suites = Mapping[str, Suite]
@@ -48,12 +47,8 @@ def suite_of(suites: Suites, name: str) -> Suite:
 
 
 def _algorithms(algorithms: Algorithms) -> int:
-    _print_rows({name: _headline(sys.modules[a.__module__]) for name, a in algorithms.items()})
+    _print_rows({name: headline(algorithm) for name, algorithm in algorithms.items()})
     return 0
-
-
-def _headline(module: Any) -> str:
-    return (module.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
 def _suites(suites: Suites) -> int:

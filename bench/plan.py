@@ -10,6 +10,7 @@ from typing import Any
 
 from bench import settings
 from bench.errors import UserError
+from bench.external import External
 from bench.precision import DEFAULT_PRECISION
 from bench.registry import Entry
 from bench.task import MissingDataError, Suite, Task, missing_data
@@ -173,6 +174,8 @@ def _run(
     overrides: dict[str, Any],
     task_options: tuple[tuple[str, str], ...],
 ) -> Run:
+    if issubclass(entry.algorithm, External):
+        entry.algorithm.check_precision(entry.name, request.precision)
     settings.defaults(entry.algorithm.Config)
     layers = {"suite": suite.settings, "task": task.settings}
     resolved = settings.resolve(entry.name, entry.algorithm, task.id, layers, overrides)

@@ -1,7 +1,7 @@
 """The seeds of a run as the runner sees them: something that trains, acts and can be stored.
 
 `Policy` and `Population` are the interface; `NativePopulation` is an Algorithm with its Learner. Code that is
-not ours sits behind the same methods.
+not ours (bench/external) sits behind the same methods.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from bench.actor import Actor
-from bench.algorithm import Algorithm, Noise
+from bench.algorithm import Algorithm, BaseConfig, Noise
 from bench.dataset import Dataset
+from bench.external import External
 from bench.graphs import GraphedUpdates
-from bench.learner import Learner
+from bench.learner import Learner, initial_networks
 from bench.precision import DEFAULT_PRECISION, set_precision
 from bench.sampler import Sampler
 from bench.stacked import Draws
@@ -63,6 +64,22 @@ class Population(Policy, Protocol):
         """All that acting needs."""
 
 
+def prepared(dataset: Dataset, config: BaseConfig) -> tuple[Dataset, Tensor, Tensor]:
+    """The data set as it is trained on, and the mean and the deviation that observations are scaled by,
+    (D,) each. Raises UserError where rewards cannot be scaled as asked.
+    """
+    mean, std = torch.zeros(dataset.obs_dim), torch.ones(dataset.obs_dim)
+    if config.normalize_obs:
+        mean, std = dataset.obs_statistics()
+        dataset = dataset.normalized(mean, std)
+    return dataset.with_rewards(config.normalize_returns, config.reward_scale, config.reward_shift), mean, std
+
+
+def normalized_obs(obs: np.ndarray, mean: Tensor, std: Tensor) -> Tensor:
+    """Observations (..., D) of an environment as a policy sees them, float32."""
+    return (torch.from_numpy(obs).float() - mean) / std
+
+
 class NativePolicy:
     """The policies of an Algorithm of this project: an Actor, and what is done to observations."""
 
@@ -74,7 +91,7 @@ class NativePolicy:
 
     def act(self, obs: np.ndarray, noise: Mapping[str, np.ndarray], inference: Any) -> np.ndarray:
         device = self.actor.device
-        seen = (torch.from_numpy(obs).float() - self.mean) / self.std
+        seen = normalized_obs(obs, self.mean, self.std)
         tensors = {name: torch.from_numpy(numbers).to(device) for name, numbers in noise.items()}
         return self.actor.act(seen.to(device), Draws(tensors, {}), inference).cpu().numpy()
 
@@ -97,11 +114,7 @@ class NativePopulation(NativePolicy):
     ) -> None:
         set_precision(precision, device)
         config = algorithm.config
-        mean, std = torch.zeros(dataset.obs_dim), torch.ones(dataset.obs_dim)
-        if config.normalize_obs:
-            mean, std = dataset.obs_statistics()
-            dataset = dataset.normalized(mean, std)
-        dataset = dataset.with_rewards(config.normalize_returns, config.reward_scale, config.reward_shift)
+        dataset, mean, std = prepared(dataset, config)
         self.learner = Learner(
             algorithm, dataset.obs_dim, dataset.action_dim, seeds, steps, device, recorded, precision
         )
@@ -142,3 +155,40 @@ class NativePopulation(NativePolicy):
 
     def weights(self) -> dict[str, Tensor]:
         return self.learner.weights() | {"obs/mean": self.mean, "obs/std": self.std}
+
+
+def make_population(
+    algorithm: Algorithm,
+    dataset: Dataset,
+    seeds: Sequence[int],
+    steps: int,
+    device: torch.device | str,
+    precision: str = DEFAULT_PRECISION,
+) -> Population:
+    """All seeds of an algorithm, untrained."""
+    if isinstance(algorithm, External):
+        return algorithm.population(dataset, seeds, device)
+    return NativePopulation(algorithm, dataset, seeds, steps, device, precision)
+
+
+def restored_policy(
+    algorithm: Algorithm,
+    weights: Mapping[str, Tensor],
+    obs_dim: int,
+    action_dim: int,
+    device: torch.device | str,
+    precision: str = DEFAULT_PRECISION,
+) -> Policy:
+    """The policies of all seeds from what `Population.weights` gave."""
+    if isinstance(algorithm, External):
+        return algorithm.policy(weights, obs_dim, action_dim, device)
+    networks = initial_networks(algorithm, obs_dim, action_dim, 0)
+    targets = [name for name, network in networks.items() if network.target_rate is not None]
+    modules = {name: network.module for name, network in networks.items()}
+    modules |= {f"target_{name}": networks[name].module for name in targets}
+    params = {
+        name: {key: weights[f"net/{name}/{key}"].to(device) for key, _ in module.named_parameters()}
+        for name, module in modules.items()
+    }
+    actor = Actor(algorithm, networks, action_dim, params, precision=precision)
+    return NativePolicy(actor, weights["obs/mean"], weights["obs/std"])

@@ -3,6 +3,7 @@
 import datetime
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from bench.plan import Run
 from bench.task import Task
 
 
-def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, Any]:
-    """The content of run.json."""
+def describe(
+    run: Run, task: Task, dataset: Dataset, device: str, packages: Mapping[str, str]
+) -> dict[str, Any]:
+    """The content of run.json; packages: the versions of those that bring the algorithm."""
     sha256 = dataset.sha256()
     found = card.cached_card(sha256, task.reference, lambda: card.describe(dataset, task.reference))
     return {
@@ -47,7 +50,7 @@ def describe(run: Run, task: Task, dataset: Dataset, device: str) -> dict[str, A
             "card": card.to_json(found),
             "identity": dict(task.versions()) | {"dataset": sha256},
         },
-        "versions": _versions(),
+        "versions": _versions() | dict(packages),
         "device": _device_info(device),
         "precision": run.precision,
         "git": _git(),

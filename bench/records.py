@@ -47,8 +47,8 @@ class RunRecord:
 
 
 def run_path(results: Path, suite: str, task: str, algorithm: str, run_id: str) -> Path:
-    """The folder of a run."""
-    return results / "runs" / suite / task / algorithm / run_id
+    """The folder of a run; a `/` in the name of an algorithm opens no folder of its own."""
+    return results / "runs" / suite / task / algorithm.replace("/", "-") / run_id
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Algorithms and suites by name; algorithms also as `path.py:Class`."""
+"""Algorithms by name or by glob, and as `path.py:Class`."""
 
 import ast
 import hashlib
@@ -6,12 +6,14 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bench.algorithm import Algorithm
 from bench.errors import UserError, unknown
+from bench.external import External
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,57 @@ def find_algorithm(source: str, registered: Mapping[str, type[Algorithm]]) -> En
     return Entry(source, source, registered[source], code_hash(registered[source]))
 
 
+def find_algorithms(sources: Sequence[str], registered: Mapping[str, type[Algorithm]]) -> list[Entry]:
+    """All algorithms of these sources, which may also be globs of names; each once.
+
+    As in a shell, `*` does not pass a `/`. Raises UserError where one is not found or a glob has no match.
+    """
+    names = [name for source in sources for name in _matches(source, registered)]
+    return list(
+        {entry.name: entry for name in names for entry in [find_algorithm(name, registered)]}.values()
+    )
+
+
+def _matches(source: str, registered: Mapping[str, type[Algorithm]]) -> Iterator[str]:
+    if ":" in source or not set("*?[") & set(source):
+        yield source
+        return
+    found = [n for n in registered if fnmatchcase(n, source) and n.count("/") == source.count("/")]
+    if not found:
+        raise unknown("algorithm", source, registered)
+    yield from found
+
+
+def headline(algorithm: type[Algorithm]) -> str:
+    """What an algorithm is, in a line: the first of its file, or what it says of itself."""
+    if issubclass(algorithm, External):
+        return algorithm.headline
+    return (sys.modules[algorithm.__module__].__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+def packages(algorithm: type[Algorithm]) -> Mapping[str, str]:
+    """The versions of the packages whose code an algorithm is; none for one of this project."""
+    return algorithm.packages() if issubclass(algorithm, External) else {}
+
+
 def code_hash(algorithm: type[Algorithm]) -> str:
     """Hash of the file that defines an algorithm, and of those of the algorithms that it extends; blind to
-    comments, docstrings and layout.
+    comments, docstrings and layout. For one of another library: of the files that adapt it, and the version.
     """
-    classes = [base for base in algorithm.__mro__ if issubclass(base, Algorithm) and base is not Algorithm]
-    files = dict.fromkeys(inspect.getfile(base) for base in classes)
-    return hashlib.sha256("".join(map(_code, files)).encode()).hexdigest()[:16]
+    if issubclass(algorithm, External):
+        files = list(algorithm.sources())
+    else:
+        classes = [
+            base for base in algorithm.__mro__ if issubclass(base, Algorithm) and base is not Algorithm
+        ]
+        files = list(dict.fromkeys(Path(inspect.getfile(base)) for base in classes))
+    versions = "".join(f"{name}={version}" for name, version in packages(algorithm).items())
+    return hashlib.sha256(("".join(map(_code, files)) + versions).encode()).hexdigest()[:16]
 
 
-def _code(path: str) -> str:
+def _code(file: Path) -> str:
     """The syntax of a file, without docstrings."""
-    tree = ast.parse(Path(path).read_text())
+    tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         match getattr(node, "body", None):
             case [ast.Expr(value=ast.Constant(value=str())), *rest]:

@@ -19,7 +19,8 @@ from bench.algorithm import Algorithm
 from bench.errors import UserError
 from bench.evaluator import Evaluator
 from bench.plan import Run
-from bench.population import NativePopulation, Population
+from bench.population import Population, make_population
+from bench.registry import packages
 from bench.task import Task
 
 SLICE_SECONDS = 0.5  # how often progress is reported
@@ -101,7 +102,7 @@ class _Execution:
         dataset = task.load()
         instance = algorithm(algorithm.Config(**dict(run.config)))
         self.inferences = [algorithm.Inference(**dict(setting)) for setting in run.inferences]
-        self.population: Population = NativePopulation(
+        self.population: Population = make_population(
             instance, dataset, run.seeds, run.steps, device, run.precision
         )
         self.evaluator = Evaluator(task, run.seeds, run.episodes, workers)
@@ -110,7 +111,8 @@ class _Execution:
         self.score: float | None = None
         records.drop_cut_line(folder)
         if not (folder / "run.json").exists():
-            records.write_json(folder / "run.json", provenance.describe(run, task, dataset, device))
+            described = provenance.describe(run, task, dataset, device, packages(algorithm))
+            records.write_json(folder / "run.json", described)
         self._resume()
 
     def complete(self) -> Mapping[str, Any]:

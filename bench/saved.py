@@ -10,12 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from bench import records
-from bench.actor import Actor
 from bench.algorithm import Algorithm
 from bench.errors import UserError
 from bench.evaluate import Evaluation, evaluate, rows_of
-from bench.learner import initial_networks
-from bench.population import NativePolicy
+from bench.population import Policy, restored_policy
 from bench.precision import DEFAULT_PRECISION
 from bench.remote import RemoteEnvironments
 from bench.task import Reference, Task
@@ -66,22 +64,14 @@ class SavedRun:
         ]
         return said + ["the code of the algorithm has changed"] * (code != self.info["code"])
 
-    def policy(self, algorithm: Algorithm, task: Task, device: str) -> NativePolicy:
+    def policy(self, algorithm: Algorithm, task: Task, device: str) -> Policy:
         """The policies of all seeds."""
-        networks = initial_networks(algorithm, task.obs_dim, task.action_dim, 0)
-        targets = [name for name, network in networks.items() if network.target_rate is not None]
-        modules = {name: network.module for name, network in networks.items()}
-        modules |= {f"target_{name}": networks[name].module for name in targets}
-        params = {
-            name: {key: self.weights[f"net/{name}/{key}"].to(device) for key, _ in module.named_parameters()}
-            for name, module in modules.items()
-        }
         precision = self.info.get("precision", DEFAULT_PRECISION)
-        actor = Actor(algorithm, networks, task.action_dim, params, precision=precision)
-        return NativePolicy(actor, self.weights["obs/mean"], self.weights["obs/std"])
+        sizes = (task.obs_dim, task.action_dim)
+        return restored_policy(algorithm, self.weights, *sizes, device, precision)
 
     def play(
-        self, policy: NativePolicy, task: Task, inferences: Sequence[Any], episodes: int, workers: int
+        self, policy: Policy, task: Task, inferences: Sequence[Any], episodes: int, workers: int
     ) -> list[Replayed]:
         """All settings at once; new ones with as many episodes as the run's are added to its records."""
         seeds = self.info["seeds"]

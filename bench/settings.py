@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.algorithm import Algorithm, Settings
 from bench.errors import UserError, unknown
+from bench.external import External
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def resolve(
     Raises UserError where a value is not allowed.
     """
     known = {field.name for field in fields(algorithm.Config)}
+    if issubclass(algorithm, External):
+        layers = {source: algorithm.translated(options) for source, options in layers.items()}
     own = task_settings(algorithm, task_id)
     if wrong := sorted({option for _, options in own for option in options} - known):
         raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from algorithms import ALGORITHMS
+from algorithms import ALGORITHMS, EXTERNAL
 from bench.cli import main, parser
 from suites import SUITES
 
@@ -43,6 +43,8 @@ def test_every_command_of_the_readme_is_understood(command):
 def test_the_readme_names_every_algorithm_and_suite():
     for name in ALGORITHMS:
         assert f"| `{name}` | [{name}.py](algorithms/{name}.py) |" in README
+    for name in EXTERNAL:
+        assert f"`{name.removeprefix('d3rlpy/')}`" in README
     for name in SUITES:
         assert f"| `{name}` |" in README
 

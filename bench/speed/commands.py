@@ -18,7 +18,7 @@ from bench.devices import resolve_device
 from bench.memory import keep_freed_memory
 from bench.speed.machine import Machine
 from bench.speed.measure import ACTED_ON, Effort, measure
-from bench.speed.peers import PEERS, open_peer
+from bench.speed.peers import PEERS, Counterparts, open_peer
 from bench.speed.workload import Workload, set_threads
 
 Algorithms = Mapping[str, type[Algorithm]]
@@ -26,14 +26,19 @@ UNSTEADY = 1.5  # largest updates/s of a row by its smallest, from which on it i
 BUSY = 0.5  # cores that others may want besides ours before the numbers are doubted
 
 
-def add_parser(commands: Any, algorithms: Algorithms) -> None:
+def add_parser(commands: Any, algorithms: Algorithms, counterparts: Mapping[str, Counterparts]) -> None:
     """The command `speed`."""
     text = "how fast algorithms train and act here, also compared with other libraries"
-    add_arguments(commands.add_parser("speed", help=text), algorithms)
+    add_arguments(commands.add_parser("speed", help=text), algorithms, counterparts)
 
 
-def add_arguments(parser: argparse.ArgumentParser, algorithms: Algorithms) -> None:
-    """The options of the command, for a parser of one's own."""
+def add_arguments(
+    parser: argparse.ArgumentParser, algorithms: Algorithms, counterparts: Mapping[str, Counterparts]
+) -> None:
+    """The options of the command, for a parser of one's own.
+
+    counterparts: for each peer, which of its algorithms are ours.
+    """
     add = parser.add_argument
     add("algorithms", nargs="*", metavar="ALGORITHM", help="names or FILE.py:CLASS; default: all")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
@@ -49,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser, algorithms: Algorithms) -> No
     add("--eager", action="store_true", help="without recordings: an author's code runs in every update")
     add("--no-memory", action="store_true", help="leave memory out; on a CPU it needs processes of its own")
     add("--json", action="store_true", help="one JSON object with every single measurement")
-    parser.set_defaults(command=partial(_speed, algorithms))
+    parser.set_defaults(command=partial(_speed, algorithms, counterparts))
 
 
 def _layers(text: str) -> tuple[int, ...]:
@@ -76,12 +81,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _speed(algorithms: Algorithms, options: argparse.Namespace) -> int:
+def _speed(
+    algorithms: Algorithms, counterparts: Mapping[str, Counterparts], options: argparse.Namespace
+) -> int:
     options.device = resolve_device(options.device)
     options.algorithms = list(dict.fromkeys(options.algorithms or algorithms))
     options.threads = options.threads or len(os.sched_getaffinity(0))
     workloads = [_workload(source, algorithms, options) for source in options.algorithms]
-    peers = {name: open_peer(name) for name in options.against}
+    peers = {name: open_peer(name, counterparts) for name in options.against}
     keep_freed_memory()
     before = set_threads(options.threads)
     try:

@@ -1,22 +1,25 @@
 """Other libraries that train the same algorithms, set to the same sizes.
 
-To add one: write a function like `_open_d3rlpy` that imports the library and returns a Peer, and enter it
-in PEERS.
+To add one: write a function like `_open_d3rlpy` that imports the library and returns a Peer, enter it in
+PEERS, and enter in COUNTERPARTS of algorithms/ which of its settings are those of ours.
 """
 
-import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from bench.dataset import Dataset
-from bench.errors import UserError, unknown
+from bench.errors import unknown
+from bench.external.d3rlpy import library_config
+from bench.external.d3rlpy_library import load, own_precision
 
 PREPARED = 32  # batches that are drawn beforehand, used in turn
+
+# Name of our algorithm -> of its configuration, what in the library is the same algorithm, and its options.
+Counterparts = Mapping[str, Callable[[Any], tuple[str, dict[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -35,31 +38,18 @@ class PeerRun:
 Peer = Callable[[str, Any, Dataset, str], PeerRun | None]
 
 
-def open_peer(name: str) -> Peer:
+def open_peer(name: str, counterparts: Mapping[str, Counterparts]) -> Peer:
     """The library of this name. Raises UserError where it is unknown or not installed."""
     if name not in PEERS:
         raise unknown("peer for --against", name, PEERS)
-    try:
-        return PEERS[name]()
-    except ImportError as error:
-        raise UserError(
-            f"--against {name} needs the package {name}, which does not import here ({error}); "
-            f"install it with: pip install 'offline-bench[{name}]'"
-        ) from error
+    return PEERS[name](counterparts.get(name, {}))
 
 
-def _open_d3rlpy() -> Peer:
-    ours = torch.get_float32_matmul_precision()
-    with redirect_stdout(sys.stderr):  # it logs to stdout, where our result goes
-        import d3rlpy
-        import structlog
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    # With a GPU it allows coarser products, for the whole process: it keeps them, ours stay exact.
-    theirs = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(ours)
+def _open_d3rlpy(counterparts: Counterparts) -> Peer:
+    d3rlpy = load()
 
     def peer(name: str, config: Any, data: Dataset, device: str) -> PeerRun | None:
-        if name not in D3RLPY:
+        if name not in counterparts:
             return None
         recorded = d3rlpy.dataset.MDPDataset(
             observations=data.obs.numpy(),
@@ -70,23 +60,36 @@ def _open_d3rlpy() -> Peer:
             action_space=d3rlpy.ActionSpace.CONTINUOUS,
         )
         size = config.batch_size
-        algorithm = D3RLPY[name](d3rlpy, config, {"batch_size": size}).create(device=device)
+        kind, options = counterparts[name](config)
+        algorithm = library_config(kind, options | _sizes(config)).create(device=device)
         algorithm.build_with_dataset(recorded)
         batches = [recorded.sample_transition_batch(size) for _ in range(PREPARED)]
 
         def sampled(updates: int) -> None:
-            with _precision(theirs):
+            with _precision(own_precision()):
                 for _ in range(updates):
                     algorithm.update(recorded.sample_transition_batch(size))
 
         def prepared(updates: int) -> None:
-            with _precision(theirs):
+            with _precision(own_precision()):
                 for number in range(updates):
                     algorithm.update(batches[number % PREPARED])
 
         return PeerRun(sampled, prepared)
 
     return peer
+
+
+def _sizes(config: Any) -> dict[str, Any]:
+    """Batch and layers. Without scaling of observations, which d3rlpy would repeat for every batch; ours is
+    done before.
+    """
+    return {
+        "batch_size": config.batch_size,
+        "hidden": config.hidden,
+        "activation": getattr(config, "activation", "relu"),
+        "layer_norm": getattr(config, "layer_norm", False),
+    }
 
 
 @contextmanager
@@ -99,75 +102,4 @@ def _precision(name: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _encoder(d3rlpy: Any, config: Any, critic: bool = False) -> Any:
-    """The hidden layers; ours may have layer normalization in the critics only."""
-    return d3rlpy.models.VectorEncoderFactory(
-        hidden_units=list(config.hidden),
-        activation=getattr(config, "activation", "relu"),
-        use_layer_norm=critic and getattr(config, "layer_norm", False),
-    )
-
-
-def _actor_and_critic(d3rlpy: Any, config: Any) -> dict[str, Any]:
-    return {
-        "gamma": config.discount,
-        "tau": config.target_rate,
-        "actor_encoder_factory": _encoder(d3rlpy, config),
-        "critic_encoder_factory": _encoder(d3rlpy, config, critic=True),
-    }
-
-
-def _bc(d3rlpy: Any, config: Any, common: Mapping[str, Any]) -> Any:
-    return d3rlpy.algos.BCConfig(**common, encoder_factory=_encoder(d3rlpy, config))
-
-
-def _td3_bc(d3rlpy: Any, config: Any, common: Mapping[str, Any]) -> Any:
-    """Without its scaling of observations, which it would repeat for every batch; ours is done before."""
-    return d3rlpy.algos.TD3PlusBCConfig(
-        **common,
-        **_actor_and_critic(d3rlpy, config),
-        alpha=config.alpha,
-        update_actor_interval=config.actor_delay,
-    )
-
-
-def _iql(d3rlpy: Any, config: Any, common: Mapping[str, Any]) -> Any:
-    return d3rlpy.algos.IQLConfig(
-        **common,
-        **_actor_and_critic(d3rlpy, config),
-        value_encoder_factory=_encoder(d3rlpy, config, critic=True),
-        expectile=config.expectile,
-        weight_temp=config.beta,
-    )
-
-
-def _cql(d3rlpy: Any, config: Any, common: Mapping[str, Any]) -> Any:
-    """With the weight of the conservative term fixed where ours is."""
-    multiplier_rate = 0.0 if config.lagrange_gap is None else config.lr
-    return d3rlpy.algos.CQLConfig(
-        **common,
-        **_actor_and_critic(d3rlpy, config),
-        conservative_weight=config.alpha,
-        n_action_samples=config.sampled_actions,
-        alpha_learning_rate=multiplier_rate,
-    )
-
-
-def _rebrac(d3rlpy: Any, config: Any, common: Mapping[str, Any]) -> Any:
-    return d3rlpy.algos.ReBRACConfig(
-        **common,
-        **_actor_and_critic(d3rlpy, config),
-        actor_beta=config.actor_bc_coef,
-        critic_beta=config.critic_bc_coef,
-        update_actor_interval=config.actor_delay,
-    )
-
-
-D3RLPY: Mapping[str, Callable[[Any, Any, Mapping[str, Any]], Any]] = {
-    "bc": _bc,
-    "td3_bc": _td3_bc,
-    "iql": _iql,
-    "cql": _cql,
-    "rebrac": _rebrac,
-}
-PEERS: Mapping[str, Callable[[], Peer]] = {"d3rlpy": _open_d3rlpy}
+PEERS: Mapping[str, Callable[[Counterparts], Peer]] = {"d3rlpy": _open_d3rlpy}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from algorithms import ALGORITHMS
+from algorithms import ALGORITHMS, EXTERNAL
 from bench.cli import main
 
 GOOD = '''
@@ -184,7 +184,7 @@ def test_the_recorded_command_repeats_the_run(capsys, tmp_path):
 
 def test_lists_name_all_there_is(capsys):
     assert run("list", "algorithms") == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(ALGORITHMS)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*ALGORITHMS, *EXTERNAL]
     assert run("list", "suites") == 0
     assert {"diagnostic", "classic"} <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     assert run("list", "tasks", "diagnostic") == 0

@@ -9,12 +9,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from algorithms import ALGORITHMS
+from algorithms import ALGORITHMS, COUNTERPARTS
 from bench.algorithm import Choice, Every
 from bench.cli import main
 from bench.speed.commands import _doubts
 from bench.speed.counting import Work, combinations, warm, work_of_update
-from bench.speed.peers import D3RLPY
 from bench.speed.workload import Workload
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +156,7 @@ def test_a_peer_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypat
 
 def test_peers_are_measured_where_they_have_the_algorithm(capsys):
     pytest.importorskip("d3rlpy")
-    rows = speed(capsys, *D3RLPY, "sorl", "--against", "d3rlpy", "--no-memory")["rows"]
+    rows = speed(capsys, *COUNTERPARTS["d3rlpy"], "sorl", "--against", "d3rlpy", "--no-memory")["rows"]
     for row in rows:
         peer = row["peers"]["d3rlpy"]
         if row["algorithm"] == "sorl":
