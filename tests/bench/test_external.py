@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from algorithms import ALGORITHMS, EXTERNAL
 from bench.cli import main
 from bench.errors import UserError
+from bench.plan import Request, plan
 from bench.registry import code_hash, find_algorithms, headline
+from bench.runner import execute
 from bench.settings import resolve
+from suites import SUITES
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--tasks", "two-doors", "--seeds", "0-1", "--steps", "40", "--evaluations", "2", "--episodes", "2"]
@@ -152,3 +156,26 @@ def test_a_run_is_recorded_reported_and_played_again_in_silence(tmp_path):
     played = command("evaluate", tmp_path, "--workers", "1")
     assert played.returncode == 0, played.stderr
     assert played.stdout.count("equal to the record") == 2, played.stdout
+
+
+def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    pytest.importorskip("d3rlpy")
+    monkeypatch.setattr("bench.runner.CHECKPOINT_SECONDS", -1)
+    (entry,) = find_algorithms(["d3rlpy/crr"], EXTERNAL)
+    request = Request(tasks="gamble", seeds=(0, 1), steps=30, evaluations=1, episodes=2)
+    (run,) = plan(SUITES["diagnostic"], [entry], request)
+    task = SUITES["diagnostic"].task("gamble")
+
+    def interrupt(progress):
+        if progress.step >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, task, entry.algorithm, tmp_path / "cut", "cpu", interrupt)
+    (checkpoint,) = tmp_path.rglob("checkpoint.safetensors")
+    with safe_open(checkpoint, "pt") as file:
+        assert 0 < int(file.metadata()["step"]) < 30
+    for folder in ("cut", "whole"):
+        execute(run, task, entry.algorithm, tmp_path / folder, "cpu")
+    (cut,), (whole,) = ((tmp_path / name).rglob("weights.safetensors") for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
