@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from bench import settings
+from bench.about import about
 from bench.algorithm import Algorithm
 from bench.data import card
 from bench.data.source import Copy
 from bench.errors import UserError, unknown
 from bench.plan import select_tasks
-from bench.registry import find_algorithm, headline
+from bench.registry import find_algorithm
 from bench.task import Reference, Suite, Task, missing_data
 
 Suites = Mapping[str, Suite]
@@ -25,7 +26,10 @@ def add_parser(commands: Any, suites: Suites, algorithms: Algorithms) -> None:
     root = commands.add_parser("list", help="what there is: algorithms, suites, tasks, settings of a run")
     kinds = root.add_subparsers(required=True, metavar="WHAT")
     parser = kinds.add_parser("algorithms", help="all algorithms")
-    parser.set_defaults(command=lambda options: _algorithms(algorithms))
+    parser.add_argument(
+        "--long", action="store_true", help="with file, paper and what each was checked against"
+    )
+    parser.set_defaults(command=lambda options: _algorithms(algorithms, options.long))
     parser = kinds.add_parser("suites", help="all suites")
     parser.set_defaults(command=lambda options: _suites(suites))
     parser = kinds.add_parser("tasks", help="the tasks of a suite")
@@ -46,8 +50,16 @@ def suite_of(suites: Suites, name: str) -> Suite:
     return suites[name]
 
 
-def _algorithms(algorithms: Algorithms) -> int:
-    _print_rows({name: headline(algorithm) for name, algorithm in algorithms.items()})
+def _algorithms(algorithms: Algorithms, long: bool) -> int:
+    known = {name: about(algorithm) for name, algorithm in algorithms.items()}
+    if not long:
+        _print_rows({name: each.title for name, each in known.items()})
+        return 0
+    for name, each in known.items():
+        print(f"{name}: {each.title}")
+        print(f"  paper: {each.paper}{f', {each.url}' if each.url else ''}")
+        if each.file:
+            print(f"  file: algorithms/{each.file}; checked against: {each.checked}")
     return 0
 
 

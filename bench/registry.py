@@ -63,13 +63,6 @@ def _matches(source: str, registered: Mapping[str, type[Algorithm]]) -> Iterator
     yield from found
 
 
-def headline(algorithm: type[Algorithm]) -> str:
-    """What an algorithm is, in a line: the first of its file, or what it says of itself."""
-    if issubclass(algorithm, External):
-        return algorithm.headline
-    return (sys.modules[algorithm.__module__].__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-
 def packages(algorithm: type[Algorithm]) -> Mapping[str, str]:
     """The versions of the packages whose code an algorithm is; none for one of this project."""
     return algorithm.packages() if issubclass(algorithm, External) else {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from algorithms import ALGORITHMS, EXTERNAL
+from bench.about import about
 from bench.cli import main, parser
 from suites import SUITES
 
@@ -41,8 +42,10 @@ def test_every_command_of_the_readme_is_understood(command):
 
 
 def test_the_readme_names_every_algorithm_and_suite():
-    for name in ALGORITHMS:
-        assert f"| `{name}` | [{name}.py](algorithms/{name}.py) |" in README
+    for name, algorithm in ALGORITHMS.items():
+        said = about(algorithm)
+        paper = f"[{said.paper}]({said.url})"
+        assert f"| `{name}` | [{said.file}](algorithms/{said.file}) | {paper} | {said.checked} |" in README
     for name in EXTERNAL:
         assert f"`{name.removeprefix('d3rlpy/')}`" in README
     for name in SUITES:

@@ -25,6 +25,7 @@ class External(Algorithm):
     its algorithms. It must import the library where it is used, never with its own file.
     """
 
+    library: ClassVar[str]
     headline: ClassVar[str]  # what `bench list algorithms` says
 
     @classmethod

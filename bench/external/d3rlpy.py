@@ -49,6 +49,7 @@ class D3rlpy(External):
 
     Config: ClassVar[Any] = _OnDemand()
     config_class: ClassVar[str]
+    library = "d3rlpy"
 
     @classmethod
     def packages(cls) -> Mapping[str, str]:

@@ -11,8 +11,9 @@ from safetensors import safe_open
 from algorithms import ALGORITHMS, EXTERNAL
 from bench.cli import main
 from bench.errors import UserError
+from bench.external.d3rlpy import config_type
 from bench.plan import Request, plan
-from bench.registry import code_hash, find_algorithms, headline
+from bench.registry import code_hash, find_algorithms
 from bench.runner import execute
 from bench.settings import resolve
 from suites import SUITES
@@ -44,7 +45,7 @@ def test_a_glob_of_names_stops_at_the_slash():
     pytest.importorskip("d3rlpy")
     assert names("d3rlpy/*") == list(EXTERNAL)
     assert names("*") == list(ALGORITHMS)
-    assert names("*ql", "d3rlpy/c*l") == ["iql", "cql", "diffusion_ql", "d3rlpy/cql", "d3rlpy/cal_ql"]
+    assert names("c*l", "d3rlpy/c*l") == ["cql", "d3rlpy/cql", "d3rlpy/cal_ql"]
     assert names("cql", "cq*") == ["cql"]
     with pytest.raises(UserError, match=r"unknown algorithm 'd4rlpy/\*'"):
         names("d4rlpy/*")
@@ -56,7 +57,7 @@ def test_all_are_listed_and_none_is_imported_for_it():
     assert "imported: []" in done.stdout
     for name, algorithm in EXTERNAL.items():
         assert f"{name} " in done.stdout
-        assert headline(algorithm) in done.stdout
+        assert algorithm.headline in done.stdout
 
 
 def test_a_run_of_our_own_imports_no_other_library(tmp_path):
@@ -75,6 +76,7 @@ def test_without_names_all_algorithms_of_our_own_run(monkeypatch, tmp_path):
 
 def test_a_library_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "d3rlpy", None)
+    config_type.cache_clear()  # as in a process that has not met it yet
     assert main(["run", "diagnostic", "d3rlpy/plas", "--set", "d3rlpy/plas.tau=1"]) == 2
     error = capsys.readouterr().err
     assert "pip install 'offline-bench[d3rlpy]'" in error

@@ -1,0 +1,50 @@
+"""What the file of an algorithm says of it: its docstring has one form, so that it can be listed."""
+
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+
+from bench.algorithm import Algorithm
+from bench.external import External
+
+CHECKED = "Checked against: "
+
+
+@dataclass(frozen=True)
+class About:
+    """An algorithm in short; what its file does not say is empty."""
+
+    title: str
+    paper: str  # such as Kostrikov et al. 2022
+    url: str
+    checked: str  # against what the implementation was checked
+    file: str
+
+
+def about(algorithm: type[Algorithm]) -> About:
+    """From the docstring of the algorithm's file: the title on the first line; then authors, "title of the
+    paper", year and address; somewhere a paragraph that starts with `Checked against: `.
+    """
+    if issubclass(algorithm, External):
+        return About(algorithm.headline, f"see {algorithm.library}", "", "", "")
+    text = inspect.cleandoc(sys.modules[algorithm.__module__].__doc__ or "")
+    title, *paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    reference = next(iter(paragraphs), "")
+    url = re.search(r"https?://[^\s,]+[^\s,.]", reference)
+    checked = next((p.removeprefix(CHECKED) for p in paragraphs if p.startswith(CHECKED)), "")
+    name = algorithm.__module__.rpartition(".")[2]
+    return About(
+        title.rstrip("."), _cited(reference), url.group() if url else "", checked.rstrip("."), f"{name}.py"
+    )
+
+
+def _cited(reference: str) -> str:
+    """`Ann, Ben & Cem, "Title", ICML 2025, ...` -> Ann et al. 2025."""
+    authors, quote, rest = reference.partition(', "')
+    year = re.search(r"\b(?:19|20)\d\d\b", rest)
+    if not quote or year is None:
+        return ""
+    names = re.split(r", | & ", authors)
+    cited = {1: names[0], 2: " & ".join(names)}.get(len(names), f"{names[0]} et al.")
+    return f"{cited} {year.group()}"
