@@ -90,7 +90,7 @@ SETTINGS = [
         "CORL, configs/offline/awac",
         {
             "d4rl-v2/*": {"normalize_obs": True, "temperature": 0.3333},
-            "d4rl-v2/antmaze-*": {"temperature": 0.1},
+            "d4rl-v2/antmaze-*": {"reward_shift": -1.0, "temperature": 0.1},
             "d4rl-v2/*-v1": {"temperature": 0.1},  # adroit
         },
     ),

@@ -1,5 +1,6 @@
 """Every algorithm keeps the rules of the interface."""
 
+import dataclasses
 import fnmatch
 from pathlib import Path
 
@@ -39,11 +40,29 @@ def test_the_variant_of_cql_really_is_another_one():
 
 def test_names_in_the_registry_are_names_of_files():
     folder = Path(algorithms.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "d3rlpy_peers"}
     assert set(ALGORITHMS) == files
     for name, algorithm in ALGORITHMS.items():
         assert algorithm.__module__ == f"algorithms.{name}"
         assert issubclass(algorithm, Algorithm)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_what_every_algorithm_has_is_called_by_the_same_words(name):
+    options = {field.name for field in dataclasses.fields(ALGORITHMS[name].Config)}
+    assert options >= {
+        "batch_size", "lr", "hidden", "activation", "layer_norm",
+        "normalize_obs", "normalize_returns", "reward_scale", "reward_shift",
+    }  # fmt: skip
+    if name != "bc":
+        assert options >= {"discount", "target_rate"}
+    config = ALGORITHMS[name].Config(hidden=(4, 4), activation="mish", layer_norm=True)
+    names = {
+        n
+        for net in ALGORITHMS[name](config).networks(3, 2).values()
+        for n, _ in net.module.named_parameters()
+    }
+    assert any("norms" in parameter for parameter in names)
 
 
 def test_published_settings_are_options_of_their_algorithm_on_tasks_that_exist():

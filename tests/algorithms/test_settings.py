@@ -9,7 +9,7 @@ from algorithms import ALGORITHMS
 from bench import settings
 from suites import SUITES
 
-# algorithm, task, key, value: CORL's configs (iql, cql, td3_bc) and ReBRAC's own (rebrac).
+# algorithm, task, key, value: CORL's configs (iql, cql, td3_bc, awac, sac_n, edac) and ReBRAC's own (rebrac).
 PUBLISHED = pd.read_csv(Path(__file__).parents[1] / "data" / "d4rl_settings.csv", dtype=str)
 
 NAMES = {  # their key -> our option
@@ -19,7 +19,8 @@ NAMES = {  # their key -> our option
     "policy_noise": "target_noise", "noise_clip": "target_noise_clip", "actor_bc_coef": "actor_bc_coef",
     "critic_bc_coef": "critic_bc_coef", "actor_learning_rate": "lr", "critic_ln": "layer_norm",
     "cql_alpha": "alpha", "cql_n_actions": "sampled_actions", "cql_max_target_backup": "max_target",
-    "policy_lr": "actor_lr",
+    "policy_lr": "actor_lr", "learning_rate": "lr", "alpha_learning_rate": "lr", "num_critics": "critics",
+    "eta": "eta", "awac_lambda": "temperature",
 }  # fmt: skip
 BY_RULE = {  # keys that several of our options answer together; see below
     "normalize_reward", "reward_scale", "reward_bias", "iql_deterministic", "cql_lagrange", "cql_target_action_gap",
@@ -49,9 +50,9 @@ def number(text: str) -> float:
 def by_rule(algorithm: str, task: str, ours: dict, theirs: dict[str, str]) -> None:
     maze = task.startswith("antmaze")
     told = theirs.get("normalize_reward") == "true"
-    shift = {"iql": -1.0, "td3_bc": -1.0, "cql": float(theirs.get("reward_bias", 0)), "rebrac": 0.0}[
-        algorithm
-    ]
+    shift = {"iql": -1.0, "td3_bc": -1.0, "cql": float(theirs.get("reward_bias", 0)), "awac": -1.0}.get(
+        algorithm, 0.0
+    )
     scale = {"cql": float(theirs.get("reward_scale", 1)), "rebrac": 100.0}.get(algorithm, 1.0)
     assert (ours["reward_shift"], ours["reward_scale"]) == ((shift, scale) if told and maze else (0.0, 1.0))
     assert ours["normalize_returns"] == (told and not maze)
@@ -68,6 +69,10 @@ def by_rule(algorithm: str, task: str, ours: dict, theirs: dict[str, str]) -> No
         critic = ours["critic_hidden"] or ours["hidden"]
         assert critic == (256,) * int(theirs["q_n_hidden_layers"])
         assert ours["hidden"] == (256, 256, 256)
+    if algorithm in ("awac", "sac_n", "edac"):
+        assert ours["hidden"] == (int(theirs["hidden_dim"]),) * 3
+        assert float(theirs.get("critic_learning_rate", ours["lr"])) == ours["lr"]
+        assert ours["normalize_obs"] == (algorithm == "awac")
     if algorithm == "rebrac":
         assert (ours["critic_lr"] or ours["lr"]) == float(theirs["critic_learning_rate"])
         assert theirs["actor_n_hiddens"] == theirs["critic_n_hiddens"] == "3"
@@ -81,7 +86,7 @@ GROUPS = {
 
 
 def test_all_tasks_and_all_keys_are_looked_at():
-    assert len(GROUPS) == 4 * 27
+    assert len(GROUPS) == 7 * 27
     keys = set(PUBLISHED.key)
     assert keys == (set(NAMES) | BY_RULE | set(FIXED) | NOT_OFFERED) & keys
     assert keys >= BY_RULE | set(FIXED) | NOT_OFFERED
