@@ -7,8 +7,9 @@ BIN := .venv/bin
 
 .PHONY: quickstart test lint clean
 
+# Seven ideas, in some minutes; `bench run diagnostic` has all algorithms.
 quickstart: .venv/installed
-	$(BIN)/bench run diagnostic
+	$(BIN)/bench run diagnostic bc td3_bc iql cql rebrac diffusion_ql sorl
 	$(BIN)/bench report diagnostic
 	$(BIN)/bench leaderboard
 
