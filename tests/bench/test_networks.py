@@ -221,3 +221,12 @@ def test_leading_axes_are_broadcast(ensemble):
     assert torch.allclose(found, expected, atol=1e-6)
     flat = mlp(obs.expand(6, 4, 3).reshape(24, 3), action.reshape(24, 2))
     assert torch.equal(expected.reshape(flat.shape), flat)
+
+
+def test_members_of_an_ensemble_can_have_inputs_of_their_own():
+    critic = ValueMLP((5, 4, 4), layer_norm=True, ensemble=3)
+    obs, action = torch.randn(3, 6, 3), torch.randn(3, 6, 2)
+    own = critic(obs, action, shared=False)
+    assert own.shape == (3, 6)
+    for member in range(3):
+        assert torch.allclose(own[member], critic(obs[member], action[member])[member], atol=1e-6)
