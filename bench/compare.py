@@ -111,9 +111,19 @@ def _without_tasks(everything: Scores, scores: Scores, row: Row) -> Iterator[str
 
 
 def find_row(scores: Scores, given: str) -> Row:
-    """The row with this label; marks of the report (†, ‡) may stand behind it. Raises UserError."""
+    """The row with this label, or the only one of the algorithm of this name; marks of the report (†, ‡) may
+    stand behind a label. Raises UserError.
+    """
     rows = {row.label: row for row in scores.rows}
     name = given.rstrip(" †‡")
+    of_algorithm = [row for row in scores.rows if row.algorithm == name]
+    if name not in rows and len(of_algorithm) == 1:
+        return of_algorithm[0]
+    if name not in rows and of_algorithm:
+        raise UserError(
+            f"{name} has {len(of_algorithm)} columns in the report on {scores.suite}; name one: "
+            + ", ".join(f"'{row.label}'" for row in of_algorithm)
+        )
     if name not in rows:
         said = unknown(f"column of the report on {scores.suite}", name, rows)
         raise UserError(

@@ -233,6 +233,17 @@ def test_variants_are_named_as_in_the_report_and_diverged_seeds_count_as_0(tmp_p
     assert "†: diverged seeds enter as 0 (iql (expectile=0.8) 1)." in text
 
 
+def test_an_algorithm_with_one_column_needs_no_more_than_its_name(tmp_path, capsys):
+    write_run(tmp_path, "gamble", "bc", SEEDS, overrides={"lr": 0.1})
+    write_run(tmp_path, "gamble", "iql", SEEDS, overrides={"expectile": 0.8})
+    assert "bc (lr=0.1) against iql (expectile=0.8)" in compare(capsys, tmp_path, "bc", "iql", "diagnostic")
+    write_run(tmp_path, "gamble", "iql", SEEDS, run_id="r2", overrides={"expectile": 0.9})
+    assert main(["compare", "bc", "iql", "diagnostic", "--results", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "iql has 2 columns" in error
+    assert "'iql (expectile=0.9)'" in error
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
