@@ -15,14 +15,14 @@ from rich.console import Console
 
 import suites
 from algorithms import ALGORITHMS, COUNTERPARTS, EXTERNAL
-from bench import listing, report
+from bench import listing
 from bench.algorithm import Algorithm
 from bench.arguments import Parser, positive
 from bench.compare import add_parser as add_compare_parser
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
-from bench.errors import UserError, unknown
+from bench.errors import UserError
 from bench.executors.local import cores, execute_all
 from bench.external import External
 from bench.fitting import largest_group
@@ -30,9 +30,10 @@ from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
-from bench.protocol import PROTOCOLS, Protocol
 from bench.registry import Entry, find_algorithm, find_algorithms
 from bench.replay import add_parser as add_evaluate_parser
+from bench.reporting import add_parsers as add_reporting_parsers
+from bench.reporting import add_results
 from bench.runner import Report, execute, is_finished
 from bench.scaling.commands import add_parser as add_scaling_parser
 from bench.speed.commands import add_parser as add_speed_parser
@@ -67,9 +68,8 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_evaluate_parser(commands, SUITES, KNOWN)
     _add_check(commands)
-    _add_report(commands)
+    add_reporting_parsers(commands, SUITES)
     add_compare_parser(commands, SUITES)
-    _add_leaderboard(commands)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
@@ -128,7 +128,7 @@ def _add_run(commands: Any) -> None:
         help="processes of each run that step environments, beside its training; default: the cores that "
         "runs at once leave free",
     )
-    _add_results(parser)
+    add_results(parser)
     parser.set_defaults(command=_run)
 
 
@@ -136,38 +136,6 @@ def _add_check(commands: Any) -> None:
     parser = commands.add_parser("check", help="conformance tests on an algorithm of your own")
     parser.add_argument("algorithm", metavar="FILE.py:CLASS")
     parser.set_defaults(command=_check)
-
-
-def _add_report(commands: Any) -> None:
-    parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
-    parser.add_argument("suite", metavar="SUITE")
-    parser.add_argument("--format", choices=["md", "csv", "latex"], default="md")
-    _add_scoring(parser)
-    _add_results(parser)
-    parser.set_defaults(command=_report)
-
-
-def _add_leaderboard(commands: Any) -> None:
-    parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
-    _add_scoring(parser)
-    _add_results(parser)
-    parser.set_defaults(command=_leaderboard)
-
-
-def _add_results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
-
-
-def _add_scoring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}"
-    )
-    parser.add_argument(
-        "--replicates", type=positive, default=2000, metavar="N", help="of the bootstrap; default: 2000"
-    )
-    parser.add_argument(
-        "--inference", choices=["default", "all"], default="default", help="which test-time settings are rows"
-    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -289,36 +257,6 @@ def _check(options: argparse.Namespace) -> int:
             print(f"      {result.message}")
     print(f"{entry.name}: " + (f"{failures} checks failed" if failures else "all checks passed"))
     return 1 if failures else 0
-
-
-def _report(options: argparse.Namespace) -> int:
-    suite = suite_of(SUITES, options.suite)
-    text = report.render(
-        options.results,
-        suite.name,
-        options.format,
-        _protocol(options.protocol),
-        options.inference,
-        options.replicates,
-        tasks=None if suite.name == suite.home else suite.tasks,
-    )
-    sys.stdout.write(text)
-    return 0
-
-
-def _leaderboard(options: argparse.Namespace) -> int:
-    from bench.leaderboard import write_leaderboard  # here: matplotlib would slow down every other command
-
-    protocol = _protocol(options.protocol)
-    path = write_leaderboard(options.results, protocol, options.replicates, options.inference)
-    print(f"wrote {path}")
-    return 0
-
-
-def _protocol(name: str) -> Protocol:
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
 
 
 def _check_writable(results: Path) -> None:

@@ -10,17 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.arguments import points, positive
+from bench.arguments import points
 from bench.differences import ALPHA, Comparison, OverallDifference, TaskDifference, Welch, compare
 from bench.errors import UserError, unknown
 from bench.listing import suite_of
 from bench.notes import lacks
 from bench.plan import select_tasks
-from bench.protocol import PROTOCOLS, Protocol
+from bench.protocol import Protocol, find_protocol
 from bench.records import RunRecord, no_runs, read_runs
 from bench.report import entry, label
-from bench.scores import INFERENCES, Row, Scores, build, shorten, usual_steps
-from bench.stats import FEW_SEEDS, REPLICATES, Estimate
+from bench.reporting import add_results, add_scoring
+from bench.scores import Row, Scores, build, shorten, usual_steps
+from bench.stats import FEW_SEEDS, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
 from bench.task import Suite
 
@@ -40,18 +41,14 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
         help="points of score (0 to 100) that would matter; default: 5",
     )  # fmt: skip
     add("--format", choices=list(FORMATS), default="md")
-    add("--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}")
-    add("--inference", choices=INFERENCES, default="default", help="which test-time settings are rows")
-    add("--replicates", type=positive, default=REPLICATES, metavar="N", help="of the bootstrap")
-    add("--results", type=Path, default=Path("results"), metavar="FOLDER")
+    add_scoring(parser)
+    add_results(parser)
     parser.set_defaults(command=lambda options: _compare(options, suites))
 
 
 def _compare(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     suite = suite_of(suites, options.suite)
-    if options.protocol not in PROTOCOLS:
-        raise unknown("protocol", options.protocol, PROTOCOLS)
-    protocol = PROTOCOLS[options.protocol]
+    protocol = find_protocol(options.protocol)
     scores, a, b = load(
         options.results, suite, options.a, options.b, protocol, options.inference, options.tasks
     )

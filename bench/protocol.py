@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.errors import unknown
 from bench.records import RunRecord, inference_label, scored
 
 
@@ -82,6 +83,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol
     for protocol in (Protocol("final", 1), Protocol("last-3", 3), Protocol("best", None, optimistic=True))
 }
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of this name. Raises UserError where there is none."""
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
 
 
 def curve(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> dict[int, float]:
