@@ -58,7 +58,7 @@ def test_this_test_sees_the_files() -> None:
         "suites/__init__.py",
     } <= names
     assert "bench.algorithm" in ours(ROOT / "algorithms" / "iql.py")
-    assert "bench.report" in ours(ROOT / "bench" / "cli.py")
+    assert "bench.listing" in ours(ROOT / "bench" / "cli.py")
 
 
 @pytest.mark.parametrize("path", below("algorithms"), ids=name)
