@@ -5,7 +5,7 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench.tuning.trials import Trials, from_csv, from_records
 SHOWN = (1, 2, 3, 5, 10, 15, 20, 50, 100, 200, 500, 1000)  # budgets that are columns of a table
 FEW_SETTINGS = 5
 ALL = "all tasks"
+MOST = 10**8  # pulls of bandits that are held in memory at once
 NO_BANDIT = "No bandit curve: it needs the score of every episode, and these trials hold only means."
 
 
@@ -55,15 +56,28 @@ def _tuning(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     if options.trials and target.exists() and target.samefile(options.trials):
         raise UserError(f"{options.trials} would be overwritten by the result; give it another name")
     domains = domains_of(trials.tasks, options.domain)
-    budget = Budget(options.policies, options.pulls, options.repeats)
+    budget = _budget(options)
     found = curves(trials, domains, budget, options.replicates)
     text = _csv(found)
     stem.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    _draw(stem, found, list(domains) or trials.tasks[:1], trials.name)
+    averaged = [name for name in domains if any(curve.scope == name for curve in found)]
+    _draw(stem, found, averaged or trials.tasks, trials.name)
+    if averaged:
+        _draw(stem.with_name(f"{stem.name}-tasks"), found, trials.tasks, trials.name)
     sys.stdout.write(text if options.format == "csv" else _markdown(trials, found, domains, options))
-    print(f"\nwrote {target}, {stem}.svg and {stem}.png", file=sys.stderr)
+    drawn = f"{stem}.svg and {stem}.png" + (f" (and {stem}-tasks.*)" if averaged else "")
+    print(f"\nwrote {target}, {drawn}", file=sys.stderr)
     return 0
+
+
+def _budget(options: argparse.Namespace) -> Budget:
+    if options.pulls * max(options.repeats, NOISE * RESAMPLES) > MOST:
+        raise UserError(
+            f"--pulls {options.pulls} with --repeats {options.repeats} do not fit into memory; give at most "
+            f"{MOST // (NOISE * RESAMPLES):,} pulls, and pulls times repeats up to {MOST:,}"
+        )
+    return Budget(options.policies, options.pulls, options.repeats)
 
 
 def _trials(options: argparse.Namespace, suites: Mapping[str, Suite]) -> Trials:
@@ -105,13 +119,24 @@ def _markdown(trials: Trials, found: Sequence[Curve], domains: Domains, options:
         (BANDIT, list(domains), f"{picked}, mean over tasks"),
         (BANDIT, trials.tasks, picked),
     ]
+    gaps = list(_gaps(trials, domains))
     sheets = []
     for kind, scopes, title in layout:
         if own := [curve for curve in found if curve.kind == kind and curve.scope in scopes]:
             said = _bandit_foot(options) if kind == BANDIT else _eop_foot(own, options.replicates)
-            sheets.append(_sheet(f"{trials.name}: {title}", own, [*trials.sentences, *said], trials.notes))
+            sheets.append(
+                _sheet(f"{trials.name}: {title}", own, [*trials.sentences, *said], [*trials.notes, *gaps])
+            )
     text = "\n".join(map(markdown, sheets))
     return text if any(curve.kind == BANDIT for curve in found) else f"{text}\n{NO_BANDIT}\n"
+
+
+def _gaps(trials: Trials, domains: Domains) -> Iterator[str]:
+    """Which algorithms have no average over a domain, and why."""
+    for domain, tasks in domains.items():
+        for algorithm in trials.algorithms:
+            if absent := [task for task in tasks if (algorithm, task) not in trials.policies]:
+                yield f"{domain}: {algorithm} has no trials on {', '.join(absent)}, so there is no average of it"
 
 
 def _sheet(title: str, found: Sequence[Curve], foot: list[str], notes: Sequence[str]) -> Sheet:
@@ -141,11 +166,11 @@ def _entry(curve: Curve, n: int) -> Entry:
 def _eop_foot(found: Sequence[Curve], replicates: int) -> list[str]:
     fewest = min(int(curve.settings.partition("–")[0]) for curve in found)
     sentences = [
-        "Settings tried: the tuning budget that an algorithm was given, per task; –: fewer than n were tried. "
+        "Settings tried: the tuning budget that an algorithm was given, per task; –: fewer than n. "
         "Expected score: the largest among n settings drawn uniformly with replacement from those tried "
-        "(Kurenkov & Kolesnikov 2022, with the estimator of Dodge et al. 2019); the score of a setting is the "
-        "mean over its seeds. The same seeds choose and score a setting, which flatters noisy algorithms more "
-        "the larger n is.",
+        "(Kurenkov & Kolesnikov 2022, with the estimator of Dodge et al. 2019); the score of a setting is "
+        "the mean over its seeds. The same seeds choose and score a setting, which flatters noisy algorithms "
+        "more the larger n is.",
         f"Intervals: 95%, value ± t times the standard deviation of {replicates:,} bootstrap replicates "
         "(settings resampled, jointly on tasks with equal settings, then their seeds); they speak of other "
         "settings of the same kind. They are too narrow as n grows; for more than half of the settings there "

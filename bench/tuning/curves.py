@@ -72,8 +72,8 @@ def bandit(
     episodes: the recorded scores of each policy, on a scale where 1 is about the largest. arms (M, K): the
     policies that each bandit chooses from. A pull returns one recorded episode of the arm, drawn with
     replacement. Every arm is pulled once, then the one with the largest mean + sqrt(2 ln t / its pulls),
-    where t counts all pulls so far (Auer, Cesa-Bianchi & Fischer 2002). The pick is the arm with the largest mean
-    among those that were pulled; its true score is the mean of all its recorded episodes.
+    where t counts all pulls so far (Auer, Cesa-Bianchi & Fischer 2002). The pick is the arm with the largest
+    mean among those that were pulled; its true score is the mean of all its recorded episodes.
     """
     recorded = np.concatenate(episodes)
     length = np.array([len(own) for own in episodes])

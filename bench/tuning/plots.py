@@ -1,4 +1,4 @@
-"""The figure of tuning curves: one line of panels per kind of curve, one column per domain."""
+"""The figure of tuning curves: panels for every kind of curve and every domain, or every task."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,40 +14,60 @@ from bench.tuning.summary import BANDIT, EACH, SHARED, Curve
 
 ACROSS = {EACH: "settings tried", SHARED: "settings tried", BANDIT: "episodes of evaluation, per task"}
 MARGIN = 8  # points of score around the curves; wider intervals are cut off
+COLUMNS = 4
 
 
 def figure(found: Sequence[Curve], scopes: Sequence[str], title: str, theme: Theme) -> Figure:
-    """Score against budget for the scopes (domains, or a task), with 95% bands."""
+    """Score against budget for the scopes (domains or tasks), with 95% bands; a row for each kind of curve.
+
+    A single scope has its kinds side by side. More than four scopes go on in the next row.
+    """
     kinds = [kind for kind in ACROSS if any(c.kind == kind and c.scope in scopes for c in found)]
+    rows = [[(kind, scope) for scope in part] for kind in kinds for part in _cut(scopes)]
+    if len(scopes) == 1:
+        rows = [[panel for row in rows for panel in row]]
     names = sorted({curve.algorithm for curve in found})
     look = dict(zip(names, looks(Row(name, "", 0, "") for name in names).values(), strict=True))
-    drawing = Figure(figsize=(max(3.4 * len(scopes), 6), 2.7 * len(kinds) + 0.9), layout="constrained")
-    panels = drawing.subplots(len(kinds), len(scopes), squeeze=False)
-    for line, kind in zip(panels, kinds, strict=True):
-        for panel, scope in zip(line, scopes, strict=True):
+    columns = max(map(len, rows))
+    drawing = Figure(figsize=(max(3.4 * columns, 6), 2.7 * len(rows) + 0.9), layout="constrained")
+    panels = drawing.subplots(len(rows), columns, squeeze=False)
+    heights = {scope: _height([curve for curve in found if curve.scope == scope]) for scope in scopes}
+    for line, row in zip(panels, rows, strict=True):
+        for panel, (kind, scope) in zip(line, row, strict=False):
             own = [curve for curve in found if (curve.kind, curve.scope) == (kind, scope)]
             _panel(panel, own, look, theme)
-            panel.set_title(plain(f"{scope}: {kind}", 60), color=theme.ink, fontsize=8.5, loc="left")
+            panel.set_ylim(*heights[scope])  # equal for all kinds, so that they can be compared
+            panel.set_title(f"{plain(scope)}\n{kind}", color=theme.ink, fontsize=8.5, loc="left")
             panel.set_xlabel(ACROSS[kind], color=theme.ink, fontsize=8.5)
+        for empty in line[len(row) :]:
+            empty.set_visible(False)
         line[0].set_ylabel("score, 95% interval", color=theme.ink, fontsize=8.5)
     drawing.suptitle(plain(title, 80), color=theme.ink, fontsize=10, fontweight="bold", x=0.01, ha="left")
     _legend(drawing, look, theme)
     return drawing
 
 
+def _cut(scopes: Sequence[str]) -> list[Sequence[str]]:
+    return [scopes[start : start + COLUMNS] for start in range(0, len(scopes), COLUMNS)]
+
+
+def _height(found: Sequence[Curve]) -> tuple[float, float]:
+    """The range of the score axis: that of the curves, not of their intervals, which may be very wide."""
+    values = 100 * np.concatenate([curve.value for curve in found])
+    return values.min() - MARGIN, values.max() + MARGIN
+
+
 def _panel(panel: Axes, found: Sequence[Curve], look: Mapping[str, Look], theme: Theme) -> None:
     for curve in found:
         n, own = np.arange(1, len(curve.value) + 1), look[curve.algorithm]
-        panel.fill_between(n, 100 * curve.low, 100 * curve.high, color=own.color, alpha=0.13, linewidth=0)
-        # one setting is a point, and markers of many points would hide their line
-        marks = max(1, len(n) // 8)
+        low, high = 100 * curve.low, 100 * curve.high
+        panel.fill_between(n, low, high, color=own.color, alpha=0.13, linewidth=0)
+        panel.vlines(n[:1], low[:1], high[:1], color=own.color, alpha=0.4, linewidth=1.1)  # a band needs two
+        # markers of many points would hide their line
         panel.plot(
             n, 100 * curve.value, color=own.color, linestyle=own.dash, linewidth=1.6, marker=own.marker,
-            markersize=4, markevery=marks,
+            markersize=4, markevery=max(1, len(n) // 8),
         )  # fmt: skip
-    if found:
-        values = np.concatenate([100 * curve.value for curve in found])
-        panel.set_ylim(values.min() - MARGIN, values.max() + MARGIN)
     panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     dress(panel, theme, "y")
 

@@ -10,7 +10,7 @@ from bench.streams import stream
 from bench.tuning.curves import bandit, expected_maximum, means_of, resample, subsets
 from bench.tuning.trials import Policies, Trials
 
-EACH, SHARED, BANDIT = "best setting of each task", "one setting for all tasks", "bandit"
+EACH, SHARED, BANDIT = "best setting of each task", "one setting for all tasks", "pick of a bandit"
 NOISE = 25  # bandits on each replicate: their own noise then widens an interval by a few percent at most
 RESAMPLES = 200  # replicates of the bandit curve, of which only the standard deviation is used
 Domains = Mapping[str, Sequence[str]]  # name -> tasks
