@@ -136,7 +136,7 @@ def _gaps(trials: Trials, domains: Domains) -> Iterator[str]:
     for domain, tasks in domains.items():
         for algorithm in trials.algorithms:
             if absent := [task for task in tasks if (algorithm, task) not in trials.policies]:
-                yield f"{domain}: {algorithm} has no trials on {', '.join(absent)}, so there is no average of it"
+                yield f"{domain}: no average of {algorithm}, which has no trials on {', '.join(absent)}"
 
 
 def _sheet(title: str, found: Sequence[Curve], foot: list[str], notes: Sequence[str]) -> Sheet:
@@ -193,10 +193,12 @@ def _bandit_foot(options: argparse.Namespace) -> list[str]:
         "each once and then the one with the largest mean + sqrt(2 ln t / its pulls). A pull returns one "
         "recorded episode, drawn with replacement, on the scale 0 to 1 and not clipped. The pick after n "
         "episodes on a task is the policy with the largest mean so far, and counts with the mean of all its "
-        "recorded episodes. A diverged seed is a policy whose episodes score 0.",
+        "recorded episodes. A diverged seed is a policy whose episodes score 0. Few recorded "
+        "episodes make a pick look better than it is: it is chosen and scored by the same ones.",
         f"Mean of {options.repeats:,} bandits. Intervals: 95%, value ± t times the standard deviation of "
         f"{RESAMPLES} bootstrap replicates of the policies (settings, then seeds; {NOISE} bandits each): the "
-        "chance of trainings, not only of bandits.",
+        "chance of trainings, not only of bandits. In simulations they hold the truth in 82% (many episodes) "
+        "to 95% (few) of the cases.",
     ]
 
 

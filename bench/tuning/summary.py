@@ -137,7 +137,8 @@ def _finish(kind: str, scope: str, algorithm: str, parts: Sequence[_Part], part:
     Percentiles of the replicates would not do: a resample repeats some settings and lacks others, the best
     among them, so its maximum is too low. In simulations with 20 normal scores this interval holds the truth
     in 95, 91, 86, 76% of the cases for n = 1, 3, 5, 10, and that of percentiles in 93, 86, 79, 62%. For more
-    than half of the settings there is none.
+    than half of the settings there is none. Of bandits with 8 of 20 to 40 policies it holds the truth in 95%
+    of the cases or more for the first episode, and in 82 to 88% for fifty.
     """
     n = np.arange(1, len(part.value) + 1)
     if part.freedom:

@@ -222,7 +222,7 @@ def test_the_command_reads_records_and_is_reproducible(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Protocol final: " in said
     assert "1 runs with options of the task are left out" in said
-    assert "all tasks: bc has no trials on two-doors" in said
+    assert "all tasks: no average of bc, which has no trials on two-doors" in said
     assert "lacks" not in said
     file = tmp_path / "tuning" / "diagnostic.csv"
     found, before = table(file), file.read_bytes()
