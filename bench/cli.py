@@ -36,6 +36,7 @@ from bench.replay import add_parser as add_evaluate_parser
 from bench.runner import Report, execute, is_finished
 from bench.scaling.commands import add_parser as add_scaling_parser
 from bench.speed.commands import add_parser as add_speed_parser
+from bench.submission.commands import add_parsers as add_submission_parsers
 from bench.task import Suite
 from suites import SUITES
 
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
+    add_submission_parsers(commands, SUITES, KNOWN)
     return root
 
 
