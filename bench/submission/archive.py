@@ -35,7 +35,7 @@ LIMITS = {
     WEIGHTS: 1024 * MB,
 }
 FILES = 20_000
-RECORDS_TOTAL = 128 * MB  # held in memory together; weights are not
+RECORDS_TOTAL = 64 * MB  # held in memory together, where they take many times as much; weights are not
 WEIGHTS_TOTAL = 8 * 1024 * MB
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 64 * 1024
@@ -108,7 +108,7 @@ class Budget:
         kind = name.rpartition("/")[2]
         if not 0 <= size <= LIMITS[kind]:
             raise HostileArchiveError(
-                f"{name} has {size:,} bytes; a {kind} may have {LIMITS[kind]:,}. Pack fewer runs"
+                f"{name} has {size:,} bytes; {LIMITS[kind]:,} are allowed. Pack runs of fewer seeds"
             )
         self.files -= 1
         if kind == WEIGHTS:

@@ -88,10 +88,10 @@ def planned_settings(info: Mapping[str, Any]) -> int:
     `bench evaluate` adds others behind them. 0: the id does not follow.
     """
     counts = range(len(info["inferences"]), 0, -1)
-    return next((count for count in counts if _id(info, count) == info["id"]), 0)
+    return next((count for count in counts if run_id(info, count) == info["id"]), 0)
 
 
-def _id(info: Mapping[str, Any], settings: int) -> str:
+def run_id(info: Mapping[str, Any], settings: int) -> str:
     inferences = tuple(_pairs(setting) for setting in info["inferences"][:settings])
     return Run(
         suite=info["suite"],
@@ -143,17 +143,12 @@ def _task(run: Submitted, suites: Mapping[str, Suite]) -> Said:
     except UserError as error:
         yield "error", shown(str(error))
         return
-    said, found = info["task_info"]["reference"], task.reference
+    said, known = info["task_info"]["reference"], task.reference
+    given = (said["random"], said["best"], said.get("of", "return"))
     if task.reference_of is not None:
         yield "note", "the scale of this task comes with its data and was not compared"
-    elif (said["random"], said["best"], said.get("of", "return")) != (found.random, found.best, found.of):
-        yield (
-            "error",
-            (
-                f"the scale {said['random']} to {said['best']} ({said.get('of', 'return')}) is not the task's, "
-                f"{found.random} to {found.best} ({found.of}); run it with the registered task"
-            ),
-        )
+    elif given != (wanted := (known.random, known.best, known.of)):
+        yield "error", f"the scale {given} is not the task's, {wanted}; run it with the registered task"
     if info["task_info"]["max_steps"] != task.max_steps:
         yield "error", f"max_steps is not the task's {task.max_steps}; run it with the registered task"
     if "@" in info["task"]:

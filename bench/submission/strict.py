@@ -1,4 +1,4 @@
-"""JSON of a stranger: refused is what JSON does not know, though Python reads it, and what no record needs."""
+"""JSON of a stranger: refused is what JSON does not know, though Python reads it, or no record needs."""
 
 import json
 import math
@@ -10,6 +10,7 @@ DEPTH = 12  # a record has 6
 TEXT = 20_000  # characters of one string
 DIGITS = 40  # characters of one number
 LINE = 2**20  # bytes of one line of evaluations.jsonl
+LINES = 200_000
 
 
 class _RefusedError(ValueError):
@@ -53,6 +54,8 @@ def parse_lines(content: bytes, where: str) -> list[dict[str, Any]]:
         raise HostileArchiveError(
             f"{where} is cut off in its last line; run its command again and pack it anew"
         )
+    if content.count(b"\n") > LINES:
+        raise HostileArchiveError(f"{where} has more than {LINES:,} lines; pack runs of fewer seeds")
     lines = content[:-1].split(b"\n")
     for number, line in enumerate(lines, 1):
         if len(line) > LINE:
