@@ -10,15 +10,13 @@ from typing import Any
 
 from bench import records
 from bench.algorithm import Algorithm
-from bench.errors import UserError
 from bench.plan import Run
 from bench.precision import DEFAULT_PRECISION
-from bench.registry import code_hash
-from bench.submission import clock, schema
+from bench.submission import clock, registered, schema
 from bench.submission.archive import shown
 from bench.submission.contents import Finding, Severity, Submitted
 from bench.submission.copies import copied
-from bench.task import Suite, Task
+from bench.task import Suite
 
 HIGH = 1.1  # mean score of an evaluation, where 1 is the best known
 ABSURD = 100.0  # no policy is a hundred times as far from random as the best known
@@ -58,8 +56,8 @@ def _one(
         return
     yield from _place(run)
     yield from _plan(run)
-    yield from _task(run, suites)
-    yield from _algorithm(run.info, algorithms)
+    yield from registered.check_task(run.info, suites)
+    yield from registered.check_algorithm(run.info, algorithms, suites)
     yield from _coverage(run)
     yield from _episodes(run)
     yield from _divergence(run)
@@ -92,28 +90,24 @@ def planned_settings(info: Mapping[str, Any]) -> int:
 
 
 def run_id(info: Mapping[str, Any], settings: int) -> str:
-    inferences = tuple(_pairs(setting) for setting in info["inferences"][:settings])
+    inferences = tuple(registered.pairs(setting) for setting in info["inferences"][:settings])
     return Run(
         suite=info["suite"],
         task=info["task"],
         algorithm=info["algorithm"],
         source=info["source"],
         code=info["code"],
-        config=_pairs(info["config"]),
-        overrides=_pairs(info["overrides"]),
-        sources=_pairs(info["sources"]),
+        config=registered.pairs(info["config"]),
+        overrides=registered.pairs(info["overrides"]),
+        sources=registered.pairs(info["sources"]),
         inferences=inferences,
         seeds=tuple(info["seeds"]),
         steps=info["steps"],
         eval_steps=tuple(info["eval_steps"]),
         episodes=info["episodes"],
-        task_options=_pairs(info.get("task_options", {})),
+        task_options=registered.pairs(info.get("task_options", {})),
         precision=info.get("precision", DEFAULT_PRECISION),
     ).id
-
-
-def _pairs(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items())
 
 
 def _plan(run: Submitted) -> Said:
@@ -134,49 +128,6 @@ def _plan(run: Submitted) -> Said:
     settings = [json.dumps(setting) for setting in info["inferences"]]
     if len(set(settings)) < len(settings):
         yield "error", "a test-time setting is there twice; run it with bench run"
-
-
-def _task(run: Submitted, suites: Mapping[str, Suite]) -> Said:
-    info = run.info
-    try:
-        task = find_task(info, suites)
-    except UserError as error:
-        yield "error", shown(str(error))
-        return
-    said, known = info["task_info"]["reference"], task.reference
-    given = (said["random"], said["best"], said.get("of", "return"))
-    if task.reference_of is not None:
-        yield "note", "the scale of this task comes with its data and was not compared"
-    elif given != (wanted := (known.random, known.best, known.of)):
-        yield "error", f"the scale {given} is not the task's, {wanted}; run it with the registered task"
-    if info["task_info"]["max_steps"] != task.max_steps:
-        yield "error", f"max_steps is not the task's {task.max_steps}; run it with the registered task"
-    if "@" in info["task"]:
-        yield "note", "trained on a copy of the data that was made locally, not on published files"
-
-
-def find_task(info: Mapping[str, Any], suites: Mapping[str, Suite]) -> Task:
-    """The registered task of a run, without data. Raises UserError where there is none."""
-    suite = suites.get(info["suite"])
-    if suite is None or suite.name != suite.home:
-        raise UserError(f"the suite '{shown(info['suite'])}' is not registered; known: {', '.join(suites)}")
-    task = suite.find(info["task"])
-    if task.name != info["task"].partition("@")[0]:
-        raise UserError(f"the task is called {task.name}; run it with bench run")
-    return task.variant(info.get("task_options", {}))
-
-
-def _algorithm(info: Mapping[str, Any], algorithms: Mapping[str, type[Algorithm]]) -> Said:
-    name = info["algorithm"]
-    if name != info["source"] or name not in algorithms:
-        yield "note", f"the algorithm '{shown(name)}' is not one of this project; its code was not seen"
-        return
-    try:
-        known = code_hash(algorithms[name])
-    except UserError:  # the package that brings it is not installed
-        known = ""
-    if known != info["code"]:
-        yield "note", "the code of the algorithm is unknown here: it is another version"
 
 
 def _planned_lines(run: Submitted) -> int:

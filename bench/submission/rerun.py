@@ -14,8 +14,8 @@ from bench.learner import initial_networks
 from bench.registry import find_algorithm
 from bench.saved import SavedRun
 from bench.submission.archive import WEIGHTS, shown
-from bench.submission.checks import find_task
 from bench.submission.contents import Finding, Severity, Submitted
+from bench.submission.registered import find_task
 from bench.task import Suite, Task
 
 LARGEST = 1_000  # candidates, steps and the like at test time: memory and time grow with them

@@ -103,7 +103,7 @@ def _better(info, lines, summary):
 
 
 def _large(info, lines, summary):
-    info["config"]["hidden"] = [10**9, 10**9]
+    info["config"]["hidden"] = info["overrides"]["hidden"] = [10**9, 10**9]
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,8 @@ FINDINGS: dict[str, tuple[Change, str, str]] = {
     "high": (higher, "warning", "100 is the best known"),
     "own algorithm": (put("info", algorithm="my.My", source="/a/my.py:My"), "note", "is not one of this project"),
     "own code": (put("info", code="0" * 16), "note", "the code of the algorithm is unknown here"),
+    "override dropped": (put("info", overrides={}), "error", "config, sources and overrides do not fit"),
+    "hidden tuning": (lambda i, li, s: i["config"].update(lr=0.1), "warning", "not the usual lr"),
     # divergence
     "revived": (diverge, "error", "seed 0 diverged and is sound later"),
     "silent": (silent, "error", "name different diverged seeds"),
