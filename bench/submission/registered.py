@@ -52,7 +52,7 @@ def find_task(info: Mapping[str, Any], suites: Mapping[str, Suite]) -> Task:
 def check_algorithm(
     info: Mapping[str, Any], algorithms: Mapping[str, type[Algorithm]], suites: Mapping[str, Suite]
 ) -> Said:
-    """What differs between a record and the algorithm that it names, and whether it says all that was chosen."""
+    """What differs between a record and its algorithm, and whether the record says all that was chosen."""
     given = {name for name, source in info["sources"].items() if source == "user"}
     if given != set(info["overrides"]) or not info["overrides"].items() <= info["config"].items():
         yield (
