@@ -17,7 +17,7 @@ DODGE = 0.1  # octaves between neighbours in colour, so that equal costs do not 
 
 
 class Keys:
-    """What a colour, a dash and a marker stand for: a training value, the first test axes, the last one."""
+    """What panel, colour and marker stand for: a training value, the first test axes, the last one."""
 
     def __init__(self, points: Sequence[Point], axes: Sequence[str]) -> None:
         self.axis, self.lines_of = axes[-1], axes[:-1]
@@ -33,8 +33,8 @@ class Keys:
         """Of the option along which its line runs."""
         return dict(point.test)[self.axis]
 
-    def color(self, train: Pairs) -> str:
-        return PALETTE[self.trains.index(train) % len(PALETTE)]
+    def color(self, line: Pairs) -> str:
+        return PALETTE[self.lines.index(line) % len(PALETTE)]
 
     def dash(self, line: Pairs) -> Any:
         """The largest setting is solid."""
@@ -45,24 +45,47 @@ class Keys:
 
 
 def figure(points: Sequence[Point], axes: Sequence[str], title: str, theme: Theme) -> Figure:
-    """Two panels of the same scores; `axes` are the test-time options, the last runs along a line."""
+    """The same scores against both costs, a column of panels for every training value (side by side where
+    there is one); `axes` are the test-time options, the last runs along a line.
+    """
     keys = Keys(points, axes)
-    drawing = Figure(figsize=(11, 5.4), layout="constrained")
-    left, right = drawing.subplots(1, 2, sharey=True)
-    _panel(left, points, keys, lambda point: point.evaluations * _dodge(point, keys), theme)
-    _panel(right, points, keys, lambda point: point.ms, theme)
-    left.set_xscale("log", base=2)
-    left.xaxis.set_major_locator(LogLocator(2, numticks=20))
-    left.xaxis.set_minor_locator(NullLocator())
-    left.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
-    right.set_xlim(0, 1.05 * max(point.ms for point in points))
-    left.set_ylim(*_range(points))
-    left.set_xlabel("network evaluations per action", color=theme.ink)
-    right.set_xlabel("milliseconds per action, one thread", color=theme.ink)
-    left.set_ylabel("score, mean over tasks, 95% interval", color=theme.ink)
-    left.set_title(plain(title, 80), color=theme.ink, fontsize=10, loc="left", fontweight="bold")
+    several = len(keys.trains) > 1
+    rows, columns = (2, len(keys.trains)) if several else (1, 2)
+    drawing = Figure(figsize=(1.8 + 2.6 * columns if several else 9, 2.9 * rows + 1), layout="constrained")
+    panels = drawing.subplots(rows, columns, sharey=True, sharex="row" if several else False, squeeze=False)
+    for number, train in enumerate(keys.trains):
+        own = [point for point in points if point.train == train]
+        first, second = panels[:, number] if several else panels[0]
+        _panel(first, own, keys, lambda point: point.evaluations * _dodge(point, keys), theme)
+        _panel(second, own, keys, lambda point: point.ms, theme)
+        if several:
+            first.set_title(
+                plain(f"{_names(train)} = {_values(train)}"), color=theme.ink, fontsize=9, loc="left"
+            )
+        first.set_xlabel("network evaluations per action", color=theme.ink, fontsize=8.5)
+        second.set_xlabel("milliseconds per action, one thread", color=theme.ink, fontsize=8.5)
+        _doublings(first)
+        second.set_xlim(0, 1.05 * max(point.ms for point in points))
+    panels[0, 0].set_ylim(*_range(points))
+    for row in panels:
+        row[0].set_ylabel("score, mean over tasks", color=theme.ink, fontsize=8.5)
+    drawing.suptitle(
+        plain(f"{title}; 95% intervals", 100),
+        color=theme.ink,
+        fontsize=10,
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+    )
     _legend(drawing, keys, theme)
     return drawing
+
+
+def _doublings(panel: Axes) -> None:
+    panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_locator(LogLocator(4, numticks=20))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
 
 
 def _range(points: Sequence[Point]) -> tuple[float, float]:
@@ -74,17 +97,16 @@ def _range(points: Sequence[Point]) -> tuple[float, float]:
 
 def _dodge(point: Point, keys: Keys) -> float:
     """A factor near 1 that sets colours apart."""
-    place = keys.trains.index(point.train) - (len(keys.trains) - 1) / 2
+    place = keys.lines.index(keys.line(point)) - (len(keys.lines) - 1) / 2
     return 2.0 ** (DODGE * place)
 
 
 def _panel(
     panel: Axes, points: Sequence[Point], keys: Keys, cost: Callable[[Point], float], theme: Theme
 ) -> None:
-    for train in keys.trains:
-        for line in keys.lines:
-            own = sorted((p for p in points if p.train == train and keys.line(p) == line), key=keys.value)
-            _line(panel, own, [cost(point) for point in own], keys)
+    for line in keys.lines:
+        own = sorted((point for point in points if keys.line(point) == line), key=keys.value)
+        _line(panel, own, [cost(point) for point in own], keys)
     dress(panel, theme, "y")
 
 
@@ -92,7 +114,8 @@ def _line(panel: Axes, points: Sequence[Point], costs: Sequence[float], keys: Ke
     """Points of one policy whose cost grows along one option, with their intervals."""
     if not points:
         return
-    color, line = keys.color(points[0].train), keys.line(points[0])
+    line = keys.line(points[0])
+    color = keys.color(line)
     value, low, high = (
         100 * np.array([getattr(point.found.score, name) for point in points])
         for name in ("value", "low", "high")
@@ -104,15 +127,11 @@ def _line(panel: Axes, points: Sequence[Point], costs: Sequence[float], keys: Ke
 
 
 def _legend(drawing: Figure, keys: Keys, theme: Theme) -> None:
-    """Beside the panels, where it never covers data: colours, dashes, markers, each under its option."""
+    """Beside the panels, where it never covers data: colours and markers, each under its option."""
     groups: dict[str, list[Line2D]] = {}
-    if len(keys.trains) > 1:
-        groups[f"{_names(keys.trains[0])}\n(training)"] = [
-            _handle(_values(train), color=keys.color(train), linewidth=4) for train in keys.trains
-        ]
     if len(keys.lines) > 1:
         groups[_names(keys.lines[0])] = [
-            _handle(_values(line), color=theme.ink, linestyle=keys.dash(line), linewidth=1.4)
+            _handle(_values(line), color=keys.color(line), linestyle=keys.dash(line), linewidth=1.6)
             for line in keys.lines
         ]
     groups[keys.axis] = [
