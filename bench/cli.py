@@ -22,6 +22,7 @@ from bench.compare import add_parser as add_compare_parser
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
+from bench.doctor import add_parser as add_doctor_parser
 from bench.errors import UserError
 from bench.executors.local import cores, execute_all
 from bench.external import External
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
     add_tuning_parser(commands, SUITES)
     add_submission_parsers(commands, SUITES, KNOWN)
+    add_doctor_parser(commands, SUITES, LOCK)
     return root
 
 
