@@ -22,7 +22,7 @@ from bench.compare import add_parser as add_compare_parser
 from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
-from bench.doctor import add_parser as add_doctor_parser
+from bench.doctor.commands import add_parser as add_doctor_parser
 from bench.errors import UserError
 from bench.executors.local import cores, execute_all
 from bench.external import External

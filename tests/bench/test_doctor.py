@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import doctor, installed, surroundings
 from bench.cli import main
 from bench.data.lock import Entry, Lock
 from bench.data.source import File, Source
-from bench.findings import FAIL, OK, WARN, Finding, guarded
+from bench.doctor import commands as doctor
+from bench.doctor import installed, surroundings
+from bench.doctor.findings import FAIL, OK, WARN, Finding, guarded
 
 GOOD = {
     "torch": "2.13.0+cpu", "numpy": "2.4.6", "scipy": "1.17.1", "pandas": "2.3.3", "rliable": "1.2.0",

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.findings import FAIL, OK, WARN, Finding
-from bench.installed import outcome
+from bench.doctor.findings import FAIL, OK, WARN, Finding
+from bench.doctor.installed import outcome
 
 GIB = 2**30
 LITTLE_DISK, LITTLE_MEMORY = 5e9, 2 * GIB  # bytes

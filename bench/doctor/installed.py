@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from operator import eq, ge, lt
 from pathlib import Path
 
-from bench.findings import FAIL, OK, WARN, Finding
+from bench.doctor.findings import FAIL, OK, WARN, Finding
 
 Versions = Mapping[str, str | None]  # by the name of the package; None where it is not installed
 

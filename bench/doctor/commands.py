@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import installed, surroundings
 from bench.data.commands import select
 from bench.data.lock import Lock
 from bench.data.source import OFFICIAL, Source, data_dir
 from bench.dataset import cache_dir
-from bench.findings import FAIL, OK, WARN, Check, Finding, guarded
+from bench.doctor import installed, surroundings
+from bench.doctor.findings import FAIL, OK, WARN, Check, Finding, guarded
 from bench.records import read_runs
 from bench.task import Suite
 
-CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 SHOWN = 3  # names in a line
 
 
