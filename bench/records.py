@@ -191,6 +191,17 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
             yield (*where, episode, "ok", value, won, length, score)
 
 
+def settings_kind(info: Mapping[str, Any]) -> str:
+    """Whose settings a run has: "paper" (the defaults and SETTINGS of the algorithm's file), "suite" (some
+    are the suite's), or "by hand"; or what the record itself says, such as "trial" or "tuned".
+    """
+    if "settings" in info:
+        return str(info["settings"])
+    if info["overrides"]:
+        return "by hand"
+    return "suite" if {"suite", "task"} & set(info.get("sources", {}).values()) else "paper"
+
+
 def variant_label(info: Mapping[str, Any]) -> str:
     """The settings of a run that were given by hand, as one short text; empty for none."""
     task = {f"task.{key}": value for key, value in info.get("task_options", {}).items()}

@@ -18,7 +18,7 @@ import numpy as np
 from bench.errors import unknown
 from bench.notes import listed, missing, mixed, unfinished, where
 from bench.protocol import Protocol
-from bench.records import RunRecord, inference_label, no_runs, read_runs, variant_label
+from bench.records import RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
 
 INFERENCES = ("default", "all")
 
@@ -88,6 +88,15 @@ class Scores:
         """How many diverged seeds enter the row (on one task)."""
         tasks = self.tasks if task is None else [task]
         return sum(cell.diverged for t in tasks for cell in self.cells.get((row, t), {}).values())
+
+    def settings(self, row: Row) -> str:
+        """Whose settings the row has, as `records.settings_kind` says: `paper`, `suite`, `by hand`, ..."""
+        found = {
+            settings_kind(cell.run.info)
+            for task in self.tasks
+            for cell in self.cells.get((row, task), {}).values()
+        }
+        return ", ".join(sorted(found))
 
     def sentence(self) -> str:
         """What the score is, in one sentence."""

@@ -1,0 +1,1 @@
+"""Scores that others report: read, checked and shown beside the runs made here, never mixed with them."""
