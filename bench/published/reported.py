@@ -3,8 +3,8 @@
     source,status,suite,task,algorithm,seed,step,score,mean,std,n_seeds
 
 A line has the score of one seed (seed, score), or the mean of several (mean, std, n_seeds); what is unknown
-is empty. `task` is a task of the suite where the publication names one, else the publication's own words (such
-as an average of several). Scores are points as published, 0 to 100 on the scale of the suite.
+is empty. `task` is a task of the suite where the publication names one, else the publication's own words
+(such as an average of several). Scores are points as published, 0 to 100 on the scale of the suite.
 """
 
 import csv
