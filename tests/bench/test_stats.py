@@ -7,23 +7,19 @@ import pytest
 from rliable import library, metrics
 from synthetic import write_run
 
-from bench.protocol import PROTOCOLS
-from bench.scores import Row, Scores, load
-from bench.stats import (
+from bench.bootstrap import interval, resample, tally
+from bench.metrics import (
     METRICS,
-    Estimate,
-    embolden,
     everyone,
     improvement,
-    interval,
     iqm,
     mean,
     profile,
-    resample,
-    summarize,
-    tally,
     task_means,
 )
+from bench.protocol import PROTOCOLS
+from bench.scores import Row, Scores, load
+from bench.stats import Estimate, embolden, summarize
 
 RLIABLE = {
     "IQM": metrics.aggregate_iqm,
