@@ -125,7 +125,9 @@ def _drawn(swaps: list[float], groups: list[_Group], *name: str) -> Iterator[np.
     random = stream("permutation", *name)
     gains = np.array(swaps)
     for _ in range(ARRANGEMENTS // BATCH):
-        changes = random.integers(2, size=(BATCH, len(gains)), dtype=np.uint8) @ gains
+        packed = np.frombuffer(random.bytes(BATCH * -(-len(gains) // 8)), np.uint8).reshape(BATCH, -1)
+        swapped = np.unpackbits(packed, axis=1, count=len(gains))
+        changes = swapped.astype(float) @ gains
         for group in groups:
             order = np.argsort(random.random((BATCH, len(group.scores))), 1)
             changes = changes + group.value(order[:, : group.first]) - group.value(np.arange(group.first))
