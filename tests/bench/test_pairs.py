@@ -99,6 +99,14 @@ def test_the_table_of_all_pairs_says_what_it_did(tmp_path: Path, capsys) -> None
     assert "\\begin{table}" in compare_command(capsys, tmp_path, "--format", "latex")
 
 
+def test_a_is_the_better_one_on_the_tasks_that_both_have(tmp_path: Path) -> None:
+    write_all(tmp_path)
+    write_run(tmp_path, "two-doors", "cql", {0: 0.64, 1: 0.65, 2: 0.66})  # below iql there, above its mean
+    pairs = compare_all(scores_in(tmp_path), 0.05, 100).pairs
+    assert ("iql", "cql") in [(pair.a.label, pair.b.label) for pair in pairs]
+    assert all(pair.difference.value >= 0 for pair in pairs)
+
+
 def test_rows_without_a_common_task_are_named(tmp_path: Path, capsys) -> None:
     write_run(tmp_path, "gamble", "iql", {0: 0.5, 1: 0.6})
     write_run(tmp_path, "two-doors", "bc", {0: 0.5, 1: 0.6})

@@ -56,6 +56,19 @@ def test_shared_and_other_seeds_together_by_hand() -> None:
     assert (found.pairs, found.singles, found.arrangements) == (2, 2, 8)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_unequal_size_are_enumerated(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x, y, alone = random.normal(0.3, 0.3, 8), random.normal(0, 0.3, 8), np.array([0.6, 0.9, 0.8])
+    every = []
+    for swaps in itertools.product((False, True), repeat=8):  # b has three seeds more
+        a, b = np.where(swaps, y, x), np.where(swaps, x, y)
+        every.append(a.mean() - np.concatenate([b, alone]).mean())
+    found = permutation_test(column(*x, NAN, NAN, NAN), column(*y, *alone))
+    assert found.value == pytest.approx(every[0])
+    assert found.p == np.mean(np.abs(every) >= abs(every[0]) - 1e-12)
+
+
 def test_tasks_are_exchanged_within_themselves() -> None:
     # two tasks, unpaired, one large scale and one small: mixing them would need 8 runs to be exchanged
     a = np.array([[0.9, 0.10], [0.8, 0.12], [NAN, NAN], [NAN, NAN]])
