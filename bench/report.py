@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from bench.bootstrap import BOOTSTRAPS
 from bench.errors import unknown
+from bench.pairs import win_records
 from bench.protocol import Protocol
 from bench.scores import Row, Scores, load
 from bench.stats import FEW_SEEDS, METRICS, REPLICATES, Estimate, Summary, summarize
@@ -21,6 +23,17 @@ IMPROVEMENT = (
     "(ties count half), mean over tasks. Bold: its 95% interval excludes 0.50."
 )
 
+RANKS = (
+    "Mean rank: 1 is the highest mean score of a task, ties share, mean over tasks; P(k): the share of tasks "
+    "and bootstrap replicates in which the algorithm has rank k. Where algorithms are close, ranks are drawn "
+    "towards the middle by the noise of seeds, and their intervals cover less than 95%."
+)
+WINS = (
+    "A task is won where the means differ by Welch's test over seeds at 5%, corrected by Holm's method for "
+    "the tasks of the pair (as in bench compare), lost where the other wins, tied otherwise: too few seeds "
+    "make ties. Not counted: a task where one of the two has a single seed."
+)
+
 
 def render(
     results: Path,
@@ -30,27 +43,34 @@ def render(
     inference: str = "default",
     replicates: int = REPLICATES,
     tasks: Collection[str] | None = None,
+    bootstrap: str = "seeds",
 ) -> str:
     """The report on `suite` (or on `tasks` of it) from the records below `results`, as md, csv or latex.
 
-    Equal records give equal bytes. Raises UserError for an unknown format or where there are no runs.
+    Equal records give equal bytes. Raises UserError for an unknown format or bootstrap, or where
+    there are no runs.
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
-    return FORMATS[fmt](summarize(load(Path(results), suite, protocol, inference, tasks), replicates))
+    scores = load(Path(results), suite, protocol, inference, tasks)
+    return FORMATS[fmt](summarize(scores, replicates, bootstrap))
 
 
 def _markdown(summary: Summary) -> str:
-    return "\n".join(map(markdown, [aggregates(summary), tasks(summary), improvements(summary)]))
+    sheets = [aggregates(summary), tasks(summary), improvements(summary), ranks(summary), wins(summary)]
+    return "\n".join(map(markdown, sheets))
 
 
 def _latex(summary: Summary) -> str:
-    sheets = [aggregates(summary), tasks(summary), against_leader(summary)]
+    sheets = [aggregates(summary), tasks(summary), against_leader(summary), ranks(summary)]
+    sheets.append(wins(summary, leader_only=True))
     return "% needs \\usepackage{booktabs,graphicx,textcomp}\n" + "\n".join(map(latex, sheets))
 
 
 def _csv(summary: Summary) -> str:
-    """Tidy: one number per line, scores times 100, probabilities from 0 to 1; sentences at the end."""
+    """Tidy: one number per line, scores times 100, probabilities from 0 to 1, ranks from 1, numbers of tasks
+    won and tied; sentences at the end.
+    """
     scores = summary.scores
     lines: list[list[object]] = []
     for row in summary.order:
@@ -62,6 +82,16 @@ def _csv(summary: Summary) -> str:
         lines[-1].append(scores.diverged(row, task))
     for (x, y), e in summary.improvement.items():
         lines.append(["improvement", "", x.label, f"P(> {y.label})", *_numbers(e, 1), "", ""])
+    for row, e in summary.ranks.items():
+        lines.append(["rank", "", row.label, "Mean rank", *_numbers(e, 1), seeds_of(scores, row)])
+        lines[-1].append(scores.diverged(row))
+        lines += [
+            ["rank", "", row.label, f"P(rank {rank})", f"{share:.4f}", "", "", "", ""]
+            for rank, share in enumerate(summary.shares[row], 1)
+        ]
+    for (x, y), record in win_records(scores, list(summary.aggregates)).items():
+        for metric, count in ((f"Wins over {y.label}", record.wins), (f"Ties with {y.label}", record.ties)):
+            lines.append(["wins", "", x.label, metric, count, "", "", "", ""])
     lines += [["note", "", "", sentence, "", "", "", "", ""] for sentence in foot(summary)]
     lines += [["note", "", "", note, "", "", "", "", ""] for note in scores.notes]
     text = io.StringIO()
@@ -137,6 +167,42 @@ def against_leader(summary: Summary) -> Sheet:
     return Sheet(title, "Other", [f"P({leader} > other)"], rows, [*foot(summary), rule], summary.scores.notes)
 
 
+def ranks(summary: Summary) -> Sheet:
+    """Mean rank over tasks with its interval, and how often each rank is held."""
+    scores = summary.scores
+    rows = [
+        (
+            label(scores, row, diverged=True),
+            [entry(e, scale=1), *(Entry(f"{share:.2f}") for share in summary.shares[row])],
+        )
+        for row, e in summary.ranks.items()
+    ]
+    head = ["Mean rank", *(f"P({rank})" for rank in range(1, len(rows) + 1))]
+    absent = [row.label for row in summary.order if row not in summary.ranks]
+    rule = [RANKS + " " + BOLD] + [
+        f"Without a rank, because a whole task is missing: {', '.join(absent)}."
+    ] * (len(absent) > 0)
+    title = f"{scores.suite}: ranks over {_counted(len(scores.tasks), 'task')}"
+    return Sheet(title, "Algorithm", head, rows, [*foot(summary), *rule], scores.notes)
+
+
+def wins(summary: Summary, leader_only: bool = False) -> Sheet:
+    """Tasks won, tied and lost by every row against every column, or against the leader alone."""
+    complete = [row for row in summary.order if row in summary.aggregates]
+    records = win_records(summary.scores, complete)
+    columns = complete[:1] if leader_only else complete
+    rows = [
+        (
+            label(summary.scores, x, diverged=True),
+            [Entry(str(records[x, y])) if x != y else NO_ENTRY for y in columns],
+        )
+        for x in complete
+    ]
+    head = [label(summary.scores, row, diverged=True) for row in columns]
+    title = f"{summary.scores.suite}: tasks won / tied / lost by the row against the column"
+    return Sheet(title, "Row", head, rows, [*foot(summary), WINS], summary.scores.notes)
+
+
 def foot(summary: Summary) -> list[str]:
     """The sentences under every table: protocol, seeds, intervals, diverged seeds, marks."""
     scores = summary.scores
@@ -144,10 +210,12 @@ def foot(summary: Summary) -> list[str]:
     seeds = f"{_range(counts)} {'seed' if set(counts) == {1} else 'seeds'} per algorithm and task"
     draws = (
         f"{seeds}; intervals are 95% percentiles of {summary.replicates:,} stratified bootstrap replicates "
-        "(seeds resampled within each task; definitions of rliable)."
+        f"({BOOTSTRAPS[summary.bootstrap]}; definitions of rliable)."
     )
     sentences = [scores.sentence(), draws]
-    if any(0 < count < FEW_SEEDS for count in counts):
+    if summary.bootstrap == "episodes":
+        sentences.append("A seed with one episode has no interval.")
+    elif any(0 < count < FEW_SEEDS for count in counts):
         sentences.append(
             f"With fewer than {FEW_SEEDS} seeds such intervals are too narrow, those of a single task most "
             "of all; a task with one seed has no interval."

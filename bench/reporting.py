@@ -8,10 +8,10 @@ from typing import Any
 
 from bench import report
 from bench.arguments import positive
+from bench.bootstrap import BOOTSTRAPS, REPLICATES
 from bench.listing import suite_of
 from bench.protocol import PROTOCOLS, find_protocol
 from bench.scores import INFERENCES
-from bench.stats import REPLICATES
 from bench.task import Suite
 
 
@@ -42,6 +42,11 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         "--replicates", type=positive, default=REPLICATES, metavar="N",
         help=f"of the bootstrap; default: {REPLICATES}",
     )  # fmt: skip
+    add(
+        "--bootstrap", choices=list(BOOTSTRAPS), default="seeds",
+        help="what is resampled for intervals: seeds (default), the episodes of each seed, both "
+        "(hierarchical), or seeds and tasks",
+    )  # fmt: skip
     add("--inference", choices=INFERENCES, default="default", help="which test-time settings are rows")
 
 
@@ -54,6 +59,7 @@ def _report(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
         find_protocol(options.protocol),
         options.inference,
         options.replicates,
+        bootstrap=options.bootstrap,
         tasks=None if suite.name == suite.home else suite.tasks,
     )
     sys.stdout.write(text)
@@ -64,6 +70,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from bench.leaderboard import write_leaderboard  # here: matplotlib would slow down every other command
 
     protocol = find_protocol(options.protocol)
-    path = write_leaderboard(options.results, protocol, options.replicates, options.inference)
+    path = write_leaderboard(
+        options.results, protocol, options.replicates, options.inference, options.bootstrap
+    )
     print(f"wrote {path}")
     return 0

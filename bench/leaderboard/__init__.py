@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench import report
+from bench.bootstrap import REPLICATES
 from bench.data.card import Card, bars, from_json, show
 from bench.errors import UserError
 from bench.leaderboard import plots
@@ -21,12 +22,16 @@ from bench.leaderboard.curves import learning_curves
 from bench.protocol import Protocol
 from bench.records import RunRecord, no_runs, read_runs
 from bench.scores import Row, Scores, build, shorten
-from bench.stats import REPLICATES, Estimate, Summary, summarize
+from bench.stats import Estimate, Summary, summarize
 from bench.tables import Entry, Sheet
 
 
 def write_leaderboard(
-    results: Path, protocol: Protocol, replicates: int = REPLICATES, inference: str = "default"
+    results: Path,
+    protocol: Protocol,
+    replicates: int = REPLICATES,
+    inference: str = "default",
+    bootstrap: str = "seeds",
 ) -> Path:
     """Write `results`/leaderboard/index.html with the plots of every suite; the path of the page.
 
@@ -34,13 +39,14 @@ def write_leaderboard(
     """
     results = Path(results)
     folder = results / "leaderboard"
-    summaries, unusable = _summaries(results, protocol, replicates, inference)
+    summaries, unusable = _summaries(results, protocol, replicates, inference, bootstrap)
     look = plots.looks(row for summary in summaries for row in summary.scores.rows)
     folder.mkdir(parents=True, exist_ok=True)
     for old in (old for pattern in _WRITTEN for old in folder.glob(pattern)):
         old.unlink()  # a suite that is gone leaves no plots behind
     sections = [_section(summary, look, folder) for summary in summaries]
     command = f"bench leaderboard --protocol {protocol.name}"
+    command += "" if bootstrap == "seeds" else f" --bootstrap {bootstrap}"
     page = _template().render(sections=sections, protocol=protocol.name, command=command, unusable=unusable)
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")
@@ -59,7 +65,7 @@ def file_stem(suite: str) -> str:
 
 
 def _summaries(
-    results: Path, protocol: Protocol, replicates: int, inference: str
+    results: Path, protocol: Protocol, replicates: int, inference: str, bootstrap: str
 ) -> tuple[list[Summary], list[str]]:
     """The statistics of every suite with usable runs, and notes on files that belong to none."""
     runs, problems = read_runs(results, None)
@@ -75,7 +81,7 @@ def _summaries(
         except UserError:  # none of its runs is usable
             unusable += [*own, f"results: no run of {suite} can be scored"]
         else:
-            summaries.append(summarize(scores, replicates))
+            summaries.append(summarize(scores, replicates, bootstrap))
     if not summaries:
         raise no_runs(results, None)
     return summaries, unusable
@@ -109,11 +115,14 @@ def _section(summary: Summary, look: Mapping[Row, plots.Look], folder: Path) -> 
         "cost": _cost(summary),
         "references": [_reference(scores, task) for task in scores.tasks],
         "cards": [row for task in scores.tasks for row in _cards(scores, task)],
-        "foot": report.foot(summary),
+        "foot": report.foot(summary) + _BANDS * (summary.bootstrap != "seeds"),
         "notes": scores.notes,
         "versions": _versions(scores.runs),
         "commands": sorted({str(run.info["command"]) for run in scores.runs}),
     }
+
+
+_BANDS = ["The bands of learning curves are over seeds alone."]
 
 
 def _statement(scores: Scores) -> str:

@@ -109,8 +109,10 @@ def test_the_csv_is_tidy(tmp_path: Path) -> None:
     write_tiny(tmp_path)
     table = pd.read_csv(io.StringIO(render(tmp_path, "csv")))
     assert list(table) == ["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"]
-    assert set(table["level"]) == {"aggregate", "task", "improvement", "note"}
-    numbers = table[table["level"] != "note"]
+    assert set(table["level"]) == {"aggregate", "task", "improvement", "rank", "wins", "note"}
+    numbers = table[
+        table["level"].isin(["aggregate", "task", "improvement"]) | (table["metric"] == "Mean rank")
+    ]
     assert ((numbers["low"] <= numbers["value"]) & (numbers["value"] <= numbers["high"])).all()
     task = table[(table["level"] == "task") & (table["row"] == "iql") & (table["task"] == "gamble")]
     assert task["value"].item() == pytest.approx(80)
@@ -139,7 +141,7 @@ def test_hostile_names_are_text_in_latex(tmp_path: Path) -> None:
     assert bare.count("{") == bare.count("}")
     depth = np.cumsum([(c == "{") - (c == "}") for c in bare])
     assert depth.min() >= 0
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 5
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
