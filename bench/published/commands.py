@@ -6,6 +6,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def _write(target: Path, lines: Iterable[Checked]) -> None:
             f"cannot write {target} ({error.strerror}); choose another folder with --results"
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def _plain(value: Any) -> str:
