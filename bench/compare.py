@@ -17,10 +17,12 @@ from bench.listing import suite_of
 from bench.notes import lacks
 from bench.plan import select_tasks
 from bench.protocol import Protocol, find_protocol
+from bench.published import tables as published
+from bench.published.rows import load_with_reported
 from bench.records import RunRecord, no_runs, read_runs
 from bench.report import entry, label
 from bench.reporting import add_results, add_scoring
-from bench.scores import Row, Scores, build, shorten, usual_steps
+from bench.scores import BADGE, Row, Scores, build, shorten, usual_steps
 from bench.stats import FEW_SEEDS, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
 from bench.task import Suite
@@ -49,9 +51,11 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
 def _compare(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     suite = suite_of(suites, options.suite)
     protocol = find_protocol(options.protocol)
-    scores, a, b = load(
-        options.results, suite, options.a, options.b, protocol, options.inference, options.tasks
-    )
+    arguments = (options.a, options.b, protocol, options.inference, options.tasks)
+    if BADGE in options.a + options.b:
+        scores, a, b = load_beside_reported(options.results, suite, suites[suite.home], *arguments)
+    else:
+        scores, a, b = load(options.results, suite, *arguments)
     text = render(compare(scores, a, b, options.difference / 100, options.replicates), options.format)
     sys.stdout.write(text)
     return 0
@@ -98,6 +102,33 @@ def load(
         note for row in rows if row not in scores.rows for note in _without_tasks(everything, scores, row)
     ]
     return replace(scores, notes=(*scores.notes, *absent)), *rows
+
+
+def load_beside_reported(
+    results: Path,
+    suite: Suite,
+    home: Suite,
+    a: str,
+    b: str,
+    protocol: Protocol,
+    inference: str = "default",
+    globs: str | None = None,
+) -> tuple[Scores, Row, Row]:
+    """As `load`, where one of the rows, or both, are reported by others, as in `bench report --reported`."""
+    everything = load_with_reported(results, suite, home, protocol, inference, globs or "*")
+    for given in (a, b):
+        if given in {row.label for row in published.means(everything)}:
+            raise UserError(
+                f"of {given!r} only means are reported; a comparison needs scores of single seeds"
+            )
+    rows = find_row(everything, a), find_row(everything, b)
+    if rows[0] == rows[1]:
+        raise UserError(f"{a!r} is given twice; name two columns of bench report {suite.name} --reported")
+    cells = {(row, task): seeds for (row, task), seeds in everything.cells.items() if row in rows}
+    reported = {key: r for key, r in everything.reported.items() if key in cells}
+    names = [row.label if row.source else f"/{row.algorithm}" for row in rows]
+    notes = tuple(note for note in everything.notes if any(name in note for name in names))
+    return replace(everything, cells=cells, reported=reported, words=(), notes=notes), *rows
 
 
 def _without_tasks(everything: Scores, scores: Scores, row: Row) -> Iterator[str]:
@@ -152,7 +183,7 @@ def sheet(c: Comparison) -> Sheet:
     a, b = (label(c.scores, row, diverged=True) for row in (c.a, c.b))
     head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "P(A > B)", "Verdict"]
     rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
-    rows += [(f"all tasks: {overall.name}", _last_line(overall)) for overall in c.overall]
+    rows += [(f"all tasks: {overall.name}", _last_line(c, overall)) for overall in c.overall]
     title = f"{c.scores.suite}: {c.a.label} against {c.b.label}"
     return Sheet(title, "Task", head, rows, foot(c), notes(c))
 
@@ -164,12 +195,19 @@ def _line(c: Comparison, t: TaskDifference) -> list[Entry]:
     ]
     seeds = Entry(f"{len(t.a)} / {len(t.b)}")
     better = NO_ENTRY if math.isnan(t.improvement.value) else entry(t.improvement, scale=1)
-    return [*means, seeds, _difference(t.welch), Entry(_p(t.p_holm)), better, Entry(t.verdict)]
+    verdict = Entry(_badged(c, t.verdict))
+    return [*means, seeds, _difference(t.welch), Entry(_p(t.p_holm)), better, verdict]
 
 
-def _last_line(overall: OverallDifference) -> list[Entry]:
+def _badged(c: Comparison, verdict: str) -> str:
+    """The verdict, and whose scores it rests on where not all are from runs made here."""
+    names = [name for name, row in (("A", c.a), ("B", c.b)) if row.source]
+    return f"{verdict} [{' and '.join(names)} reported]" if names else verdict
+
+
+def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
     numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference)]
-    return [*numbers, NO_ENTRY, entry(overall.improvement, scale=1), Entry(overall.verdict)]
+    return [*numbers, NO_ENTRY, entry(overall.improvement, scale=1), Entry(_badged(c, overall.verdict))]
 
 
 def _score(value: float, diverged: bool = False) -> Entry:
@@ -219,7 +257,7 @@ def foot(c: Comparison) -> list[str]:
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if any("‡" in note for note in notes(c)):
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
-    return sentences
+    return sentences + published.foot(c.scores)
 
 
 def notes(c: Comparison) -> list[str]:
@@ -228,7 +266,7 @@ def notes(c: Comparison) -> list[str]:
 
 
 def _unequal_steps(c: Comparison) -> Iterator[str]:
-    for task in c.scores.tasks:
+    for task in [] if c.a.source or c.b.source else c.scores.tasks:
         had = [
             {cell.run.info["steps"] for cell in c.scores.cells.get((row, task), {}).values()}
             for row in (c.a, c.b)
@@ -248,11 +286,11 @@ def _csv(c: Comparison) -> str:
     for t in c.tasks:
         means = [100 * float(x.mean()) if len(x) else math.nan for x in (t.a, t.b)]
         numbers = [*means, *_numbers(t.welch, 100), t.welch.p, t.p_holm, *_numbers(t.improvement, 1)]
-        writer.writerow(["task", t.task, len(t.a), len(t.b), *map(_number, numbers), t.verdict])
+        writer.writerow(["task", t.task, len(t.a), len(t.b), *map(_number, numbers), _badged(c, t.verdict)])
     for o in c.overall:
         numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), math.nan, math.nan]
         numbers += _numbers(o.improvement, 1)
-        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), o.verdict])
+        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _badged(c, o.verdict)])
     for sentence in [*foot(c), *notes(c)]:
         writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
     return text.getvalue()

@@ -22,6 +22,7 @@ from bench.published.reported import Reported
 from bench.records import RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
 
 INFERENCES = ("default", "all")
+BADGE = "[reported: "  # begins the mark of scores that were not measured here
 
 
 @dataclass(frozen=True, order=True)
@@ -39,7 +40,7 @@ class Row:
         """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`, or `SORL [reported: sorl-paper]`."""
         settings = ", ".join(filter(None, [self.variant, f"{self.steps:,} steps" if self.steps else ""]))
         test_time = f" [{self.inference}]" if self.inference else ""
-        badge = f" [reported: {self.source}]" if self.source else ""
+        badge = f" {BADGE}{self.source}]" if self.source else ""
         return self.algorithm + (f" ({settings})" if settings else "") + test_time + badge
 
 

@@ -201,3 +201,38 @@ def test_names_of_seeds_need_not_be_numbers_and_are_the_same_for_all_tasks(tmp_p
 def test_a_damaged_file_is_a_note(both: Path) -> None:
     (both / "published" / "broken.csv").write_text("a,b\n1,2\n")
     assert any("results/published/broken.csv cannot be read" in note for note in load(both).notes)
+
+
+def compare(results: Path, a: str, b: str, *options: str) -> int:
+    return main(["compare", a, b, "diagnostic", "--results", str(results), "--replicates", "100", *options])
+
+
+@pytest.mark.parametrize("fmt", ["md", "csv", "latex"])
+def test_a_comparison_with_reported_scores_says_so_in_the_verdict(
+    both: Path, capsys: pytest.CaptureFixture, fmt: str
+) -> None:
+    capsys.readouterr()
+    assert compare(both, "mine", "P [reported: paper]", "--format", fmt) == 0
+    text = capsys.readouterr().out.replace("{[}", "[").replace("{]}", "]")
+    lines = [
+        line for line in text.split("\n") if "few seeds" in line or "differs" in line or "all tasks: " in line
+    ]
+    verdicts = [line for line in lines if "Verdict:" not in line]
+    assert len(verdicts) >= 4
+    assert all("[B reported]" in line for line in verdicts)
+    assert "Authors of paper" in text
+
+
+def test_a_comparison_of_runs_made_here_has_no_badge(both: Path, capsys: pytest.CaptureFixture) -> None:
+    write_run(both, "gamble", "other", {0: 0.2, 1: 0.3, 2: 0.1})
+    capsys.readouterr()
+    assert compare(both, "mine", "other") == 0
+    assert "reported" not in capsys.readouterr().out
+
+
+def test_means_cannot_be_compared(both: Path, capsys: pytest.CaptureFixture) -> None:
+    capsys.readouterr()
+    assert compare(both, "mine", "M [reported: table]") == 2
+    assert "only means are reported" in capsys.readouterr().err
+    assert compare(both, "mine", "M [reported: tabel]") == 2
+    assert "unknown column" in capsys.readouterr().err
