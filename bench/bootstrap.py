@@ -114,10 +114,11 @@ def episode_scores(cell: Cell, protocol: Protocol) -> np.ndarray:
     """The scores (E,) of the episodes that make a seed's score, which is their mean.
 
     An episode is the mean of its evaluations that count: it starts alike in each of them. Of `best` it
-    stands for the evaluation that was picked. A diverged seed has the one episode 0.
+    stands for the evaluation that was picked. A diverged seed has the one episode 0, a reported one its
+    score: no episode of it is known.
     """
-    if cell.diverged:
-        return np.zeros(1)
+    if cell.diverged or cell.run.info.get("origin") == "reported":
+        return np.array([cell.score])
     reference = cell.run.info["task_info"]["reference"]
     found: dict[int, np.ndarray] = {}
     for line in cell.run.evaluations:

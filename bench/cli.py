@@ -31,6 +31,7 @@ from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
+from bench.published.commands import add_parser as add_import_parser
 from bench.registry import Entry, find_algorithm, find_algorithms
 from bench.replay import add_parser as add_evaluate_parser
 from bench.reporting import add_parsers as add_reporting_parsers
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     add_reporting_parsers(commands, SUITES)
     add_compare_parser(commands, SUITES)
+    add_import_parser(commands, SUITES)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)

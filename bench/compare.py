@@ -20,9 +20,11 @@ from bench.notes import lacks
 from bench.pairs import compare_all
 from bench.plan import select_tasks
 from bench.protocol import Protocol, find_protocol
+from bench.published import tables as published
+from bench.published.rows import load_with_reported
 from bench.records import RunRecord, no_runs, read_runs
 from bench.reporting import add_results, add_scoring
-from bench.scores import Row, Scores, build, shorten, usual_steps
+from bench.scores import BADGE, Row, Scores, build, shorten, usual_steps
 from bench.task import Suite
 
 
@@ -68,7 +70,11 @@ def _compare(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
         )
     else:
         first, second, _ = options.names
-        scores, a, b = load(options.results, suite, first, second, protocol, inference, options.tasks)
+        arguments = (first, second, protocol, inference, options.tasks)
+        if BADGE in first + second:
+            scores, a, b = load_beside_reported(options.results, suite, suites[suite.home], *arguments)
+        else:
+            scores, a, b = load(options.results, suite, *arguments)
         found = compare(scores, a, b, margin, options.replicates, options.bootstrap)
         text = render(found, options.format)
     sys.stdout.write(text)
@@ -144,6 +150,33 @@ def load(
         note for row in rows if row not in scores.rows for note in _without_tasks(everything, scores, row)
     ]
     return replace(scores, notes=(*scores.notes, *absent)), *rows
+
+
+def load_beside_reported(
+    results: Path,
+    suite: Suite,
+    home: Suite,
+    a: str,
+    b: str,
+    protocol: Protocol,
+    inference: str = "default",
+    globs: str | None = None,
+) -> tuple[Scores, Row, Row]:
+    """As `load`, where one of the rows, or both, are reported by others, as in `bench report --reported`."""
+    everything = load_with_reported(results, suite, home, protocol, inference, globs or "*")
+    for given in (a, b):
+        if given in {row.label for row in published.means(everything)}:
+            raise UserError(
+                f"of {given!r} only means are reported; a comparison needs scores of single seeds"
+            )
+    rows = find_row(everything, a), find_row(everything, b)
+    if rows[0] == rows[1]:
+        raise UserError(f"{a!r} is given twice; name two columns of bench report {suite.name} --reported")
+    cells = {(row, task): seeds for (row, task), seeds in everything.cells.items() if row in rows}
+    reported = {key: r for key, r in everything.reported.items() if key in cells}
+    names = [row.label if row.source else f"/{row.algorithm}" for row in rows]
+    notes = tuple(note for note in everything.notes if any(name in note for name in names))
+    return replace(everything, cells=cells, reported=reported, words=(), notes=notes), *rows
 
 
 def _without_tasks(everything: Scores, scores: Scores, row: Row) -> Iterator[str]:

@@ -9,6 +9,7 @@ from bench.bootstrap import BOOTSTRAPS
 from bench.differences import ALPHA, Comparison, OverallDifference, TaskDifference, Welch
 from bench.permutation import ARRANGEMENTS, Permutation
 from bench.power import POWER
+from bench.published import tables as published
 from bench.report import entry, label
 from bench.stats import FEW_SEEDS, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
@@ -37,13 +38,19 @@ def _line(c: Comparison, t: TaskDifference) -> list[Entry]:
     seeds = Entry(f"{len(t.a)} / {len(t.b)}")
     better = NO_ENTRY if math.isnan(t.improvement.value) else entry(t.improvement, scale=1)
     tests = [Entry(p_text(t.p_holm)), Entry(p_text(t.permutation.p))]
-    return [*means, seeds, _difference(t.welch), *tests, better, Entry(t.verdict)]
+    return [*means, seeds, _difference(t.welch), *tests, better, Entry(_badged(c, t.verdict))]
+
+
+def _badged(c: Comparison, verdict: str) -> str:
+    """The verdict, and whose scores it rests on where not all are from runs made here."""
+    names = [name for name, row in (("A", c.a), ("B", c.b)) if row.source]
+    return f"{verdict} [{' and '.join(names)} reported]" if names else verdict
 
 
 def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
     numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference), NO_ENTRY]
     permuted = Entry(p_text(c.permutation.p)) if overall.name == "mean" else NO_ENTRY
-    return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(overall.verdict)]
+    return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(_badged(c, overall.verdict))]
 
 
 def _score(value: float, diverged: bool = False) -> Entry:
@@ -95,7 +102,7 @@ def foot(c: Comparison) -> list[str]:
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if any("‡" in note for note in notes(c)):
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
-    return sentences
+    return sentences + published.foot(c.scores)
 
 
 def power_sentence(points: str, tests: int) -> str:
@@ -132,7 +139,7 @@ def notes(c: Comparison) -> list[str]:
 
 
 def _unequal_steps(c: Comparison) -> Iterator[str]:
-    for task in c.scores.tasks:
+    for task in [] if c.a.source or c.b.source else c.scores.tasks:
         had = [
             {cell.run.info["steps"] for cell in c.scores.cells.get((row, task), {}).values()}
             for row in (c.a, c.b)
@@ -153,12 +160,14 @@ def _csv(c: Comparison) -> str:
         means = [100 * float(x.mean()) if len(x) else math.nan for x in (t.a, t.b)]
         numbers = [*means, *_numbers(t.welch, 100), t.welch.p, t.p_holm, *_numbers(t.improvement, 1)]
         pairs = [_number(t.permutation.p), t.permutation.pairs]
-        writer.writerow(["task", t.task, len(t.a), len(t.b), *map(_number, numbers), t.verdict, *pairs])
+        writer.writerow(
+            ["task", t.task, len(t.a), len(t.b), *map(_number, numbers), _badged(c, t.verdict), *pairs]
+        )
     for o in c.overall:
         numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), math.nan, math.nan]
         numbers += _numbers(o.improvement, 1)
         pairs = [_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
-        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), o.verdict, *pairs])
+        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _badged(c, o.verdict), *pairs])
     for sentence in [*foot(c), *notes(c)]:
         writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
     return text.getvalue()

@@ -10,6 +10,7 @@ from bench.bootstrap import BOOTSTRAPS
 from bench.errors import unknown
 from bench.pairs import win_records
 from bench.protocol import Protocol
+from bench.published import tables as published
 from bench.scores import Row, Scores, load
 from bench.stats import FEW_SEEDS, METRICS, REPLICATES, Estimate, Summary, summarize
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
@@ -50,20 +51,31 @@ def render(
     Equal records give equal bytes. Raises UserError for an unknown format or bootstrap, or where
     there are no runs.
     """
-    if fmt not in FORMATS:
+    if fmt not in FORMATS:  # before all records are read
         raise unknown("format", fmt, FORMATS)
     scores = load(Path(results), suite, protocol, inference, tasks)
+    return render_scores(scores, fmt, replicates, bootstrap)
+
+
+def render_scores(scores: Scores, fmt: str, replicates: int = REPLICATES, bootstrap: str = "seeds") -> str:
+    """The report on scores that are loaded already. Raises UserError for an unknown format."""
+    if fmt not in FORMATS:
+        raise unknown("format", fmt, FORMATS)
     return FORMATS[fmt](summarize(scores, replicates, bootstrap))
 
 
 def _markdown(summary: Summary) -> str:
     sheets = [aggregates(summary), tasks(summary), improvements(summary), ranks(summary), wins(summary)]
-    return "\n".join(map(markdown, sheets))
+    return "\n".join(map(markdown, [*sheets, *_own_words(summary)]))
+
+
+def _own_words(summary: Summary) -> list[Sheet]:
+    return [published.own_words(summary.scores)] if summary.scores.words else []
 
 
 def _latex(summary: Summary) -> str:
     sheets = [aggregates(summary), tasks(summary), against_leader(summary), ranks(summary)]
-    sheets.append(wins(summary, leader_only=True))
+    sheets += [wins(summary, leader_only=True), *_own_words(summary)]
     return "% needs \\usepackage{booktabs,graphicx,textcomp}\n" + "\n".join(map(latex, sheets))
 
 
@@ -92,11 +104,17 @@ def _csv(summary: Summary) -> str:
     for (x, y), record in win_records(scores, list(summary.aggregates)).items():
         for metric, count in ((f"Wins over {y.label}", record.wins), (f"Ties with {y.label}", record.ties)):
             lines.append(["wins", "", x.label, metric, count, "", "", "", ""])
-    lines += [["note", "", "", sentence, "", "", "", "", ""] for sentence in foot(summary)]
-    lines += [["note", "", "", note, "", "", "", "", ""] for note in scores.notes]
+    head = ["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"]
+    if scores.reported or scores.words:
+        reported = {row.label for row in summary.order if row.source}
+        lines = [[*line, "reported" if line[2] in reported else "run here", ""] for line in lines]
+        lines += published.csv_lines(scores)
+        head += ["origin", "std"]
+    nothing = [""] * (len(head) - 4)
+    lines += [["note", "", "", sentence, *nothing] for sentence in [*foot(summary), *scores.notes]]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"])
+    writer.writerow(head)
     writer.writerows(lines)
     return text.getvalue()
 
@@ -115,22 +133,27 @@ def aggregates(summary: Summary) -> Sheet:
     rule = [BOLD] + ["–: no aggregate, because a whole task is missing."] * (
         len(summary.aggregates) < len(summary.order)
     )
-    title = f"{scores.suite}: scores over {_counted(len(scores.tasks), 'task')}"
-    return Sheet(title, "Algorithm", [*METRICS, "Seeds"], rows, foot(summary) + rule, scores.notes)
+    over = f"over {_counted(len(scores.tasks), 'task')}" if scores.tasks else "are reported as means only"
+    title = f"{scores.suite}: scores {over}"
+    head = [*METRICS, "Seeds"]
+    rows += published.aggregate_rows(scores, head)
+    return Sheet(title, "Algorithm", head, rows, foot(summary) + rule, scores.notes)
 
 
 def tasks(summary: Summary) -> Sheet:
     """The mean of every algorithm on every task."""
     scores, rows = summary.scores, []
-    for task in scores.tasks:
+    means = published.means(scores)
+    for task in published.lines(scores):
         entries = [
             entry(summary.tasks[row, task], scores.diverged(row, task) > 0)
             if (row, task) in summary.tasks
-            else NO_ENTRY
+            else published.entry(scores.reported.get((row, task)))
             for row in summary.order
         ]
+        entries += [published.entry(own.get(task)) for own in means.values()]
         rows.append((label(scores, task), entries))
-    head = [label(scores, row) for row in summary.order]
+    head = [label(scores, row) for row in [*summary.order, *means]]
     rule = BOLD.replace("column", "line")
     return Sheet(
         f"{scores.suite}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
@@ -207,12 +230,12 @@ def foot(summary: Summary) -> list[str]:
     """The sentences under every table: protocol, seeds, intervals, diverged seeds, marks."""
     scores = summary.scores
     counts = [seed_count(scores, row, task) for row, task in scores.cells]
-    seeds = f"{_range(counts)} {'seed' if set(counts) == {1} else 'seeds'} per algorithm and task"
+    seeds = f"{_range(counts or [0])} {'seed' if set(counts) == {1} else 'seeds'} per algorithm and task"
     draws = (
         f"{seeds}; intervals are 95% percentiles of {summary.replicates:,} stratified bootstrap replicates "
         f"({BOOTSTRAPS[summary.bootstrap]}; definitions of rliable)."
     )
-    sentences = [scores.sentence(), draws]
+    sentences = [scores.sentence(), *([draws] if counts else [])]
     if summary.bootstrap == "episodes":
         sentences.append("A seed with one episode has no interval.")
     elif any(0 < count < FEW_SEEDS for count in counts):
@@ -226,7 +249,7 @@ def foot(summary: Summary) -> list[str]:
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
-    return sentences
+    return sentences + published.foot(scores)
 
 
 def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:

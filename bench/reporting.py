@@ -10,8 +10,10 @@ from bench import report
 from bench.arguments import positive
 from bench.bootstrap import BOOTSTRAPS, REPLICATES
 from bench.listing import suite_of
+from bench.plan import select_tasks
 from bench.protocol import PROTOCOLS, find_protocol
-from bench.scores import INFERENCES
+from bench.published.rows import load_with_reported
+from bench.scores import INFERENCES, load
 from bench.task import Suite
 
 
@@ -20,6 +22,11 @@ def add_parsers(commands: Any, suites: Mapping[str, Suite]) -> None:
     parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
     parser.add_argument("suite", metavar="SUITE")
     parser.add_argument("--format", choices=["md", "csv", "latex"], default="md")
+    parser.add_argument("--tasks", metavar="GLOBS", help="such as 'two-*,gamble'; default: all with runs")
+    parser.add_argument("--reported", action="store_true", help="also scores that others report")
+    parser.add_argument(
+        "--sources", metavar="GLOBS", help="names in results/published; default: all; means --reported"
+    )
     add_scoring(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _report(options, suites))
@@ -52,18 +59,29 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 def _report(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     suite = suite_of(suites, options.suite)
-    text = report.render(
-        options.results,
-        suite.name,
-        options.format,
-        find_protocol(options.protocol),
-        options.inference,
-        options.replicates,
-        bootstrap=options.bootstrap,
-        tasks=None if suite.name == suite.home else suite.tasks,
-    )
+    protocol = find_protocol(options.protocol)
+    if options.reported or options.sources:
+        scores = load_with_reported(
+            options.results,
+            suite,
+            suites[suite.home],
+            protocol,
+            options.inference,
+            options.tasks,
+            options.sources,
+        )
+    else:
+        scores = load(options.results, suite.name, protocol, options.inference, _chosen(suite, options.tasks))
+    text = report.render_scores(scores, options.format, options.replicates, options.bootstrap)
     sys.stdout.write(text)
     return 0
+
+
+def _chosen(suite: Suite, globs: str | None) -> set[str] | None:
+    """The tasks that the globs name, or those of a list of tasks; None: all that are recorded."""
+    if globs is None and suite.name == suite.home:
+        return None
+    return {task.name for task, _ in select_tasks(suite, globs)}
 
 
 def _leaderboard(options: argparse.Namespace) -> int:

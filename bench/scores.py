@@ -8,7 +8,7 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ import numpy as np
 from bench.errors import unknown
 from bench.notes import listed, missing, mixed, unfinished, where
 from bench.protocol import Protocol
+from bench.published.reported import Reported
 from bench.records import RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
 
 INFERENCES = ("default", "all")
+BADGE = "[reported: "  # begins the mark of scores that were not measured here
 
 
 @dataclass(frozen=True, order=True)
@@ -31,13 +33,15 @@ class Row:
     variant: str  # settings given by hand; empty for none
     steps: int  # gradient updates where they are not the suite's usual number, else 0
     inference: str  # test-time setting, only where all of them are reported
+    source: str = ""  # where others report the score, the name of their numbers; empty: run here
 
     @property
     def label(self) -> str:
-        """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`."""
+        """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`, or `SORL [reported: sorl-paper]`."""
         settings = ", ".join(filter(None, [self.variant, f"{self.steps:,} steps" if self.steps else ""]))
         test_time = f" [{self.inference}]" if self.inference else ""
-        return self.algorithm + (f" ({settings})" if settings else "") + test_time
+        badge = f" {BADGE}{self.source}]" if self.source else ""
+        return self.algorithm + (f" ({settings})" if settings else "") + test_time + badge
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Scores:
     cells: Mapping[tuple[Row, str], Mapping[int, Cell]]  # by row and task, then by seed
     notes: Sequence[str]
     flagged: frozenset[Row | str]  # rows and tasks whose runs are not strictly comparable
+    reported: Mapping[tuple[Row, str], Reported] = field(default_factory=dict)  # single seeds are cells, too
+    words: Sequence[Reported] = ()  # reported in the publications' own words: no task of the suite
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -100,6 +106,8 @@ class Scores:
 
     def sentence(self) -> str:
         """What the score is, in one sentence."""
+        if not self.runs:
+            return "No run was made here: all scores are reported by others, on the scale of the suite."
         return self.protocol.describe(self.runs, self.inference)
 
     def _cell(self, row: Row, task: str, seed: int) -> Cell | None:
