@@ -32,6 +32,7 @@ from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.registry import Entry, find_algorithm, find_algorithms
+from bench.regress import add_parser as add_regress_parser
 from bench.replay import add_parser as add_evaluate_parser
 from bench.reporting import add_parsers as add_reporting_parsers
 from bench.reporting import add_results
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     add_reporting_parsers(commands, SUITES)
     add_compare_parser(commands, SUITES)
+    add_regress_parser(commands, SUITES)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
