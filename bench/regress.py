@@ -125,7 +125,7 @@ def regress(
         _held_against(base, here, row, task, margin, protocol)
         for row, task in sorted(base.cells, key=_by_task)
     ]
-    notes = [f"baseline: {note}" for note in base.notes] + [note for note in here.notes]
+    notes = [f"baseline: {note}" for note in base.notes] + list(here.notes)
     return Regression(suite.name, margin, alpha, _corrected(cells, margin, alpha), base.sentence(), notes)
 
 
@@ -239,10 +239,11 @@ def sheet(found: Regression) -> Sheet:
     }
     foot = [
         "Cells: " + ", ".join(f"{number} {status}" for status, number in count.items()) + ".",
-        f"Drop: mean of the baseline minus mean here, in points; p: one-sided, that the drop is above {found.margin:g} "
-        f"by chance (bench/drops.py), corrected by Holm's method for all cells with a p: REGRESSED up to "
-        f"{found.alpha:g}. The chance of any false alarm in this table is then about that, at most. "
-        "identical: every episode is equal, nothing was tested.",
+        "Drop: mean of the baseline minus mean here, in points. p: one-sided, for a drop of "
+        f"{found.margin:g} or less (bench/drops.py), corrected by Holm's method for all cells with a p. "
+        f"REGRESSED: the corrected p is at most {found.alpha:g}, which bounds the chance of any false alarm in "
+        f"this table. unclear: more than {found.margin:g} is lost, but not beyond chance. identical: every "
+        "episode is equal, and nothing was tested.",
         found.protocol,
     ]
     notes = [f"{cell.task} · {cell.algorithm}: {cell.said}" for cell in found.cells if cell.said]
