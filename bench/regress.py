@@ -241,8 +241,8 @@ def sheet(found: Regression) -> Sheet:
         "Cells: " + ", ".join(f"{number} {status}" for status, number in count.items()) + ".",
         "Drop: mean of the baseline minus mean here, in points. p: one-sided, for a drop of "
         f"{found.margin:g} or less (bench/drops.py), corrected by Holm's method for all cells with a p. "
-        f"REGRESSED: the corrected p is at most {found.alpha:g}, which bounds the chance of any false alarm in "
-        f"this table. unclear: more than {found.margin:g} is lost, but not beyond chance. identical: every "
+        f"REGRESSED: the corrected p is at most {found.alpha:g}, which bounds the chance of any false alarm "
+        f"here. unclear: more than {found.margin:g} is lost, but not beyond chance. identical: every "
         "episode is equal, and nothing was tested.",
         found.protocol,
     ]
