@@ -28,6 +28,7 @@ from bench.executors.local import cores, execute_all
 from bench.external import External
 from bench.fitting import largest_group
 from bench.listing import suite_of
+from bench.paper.commands import add_parser as add_paper_parser
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
@@ -75,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     add_reporting_parsers(commands, SUITES)
     add_compare_parser(commands, SUITES)
     add_regress_parser(commands, SUITES)
+    add_paper_parser(commands, SUITES, KNOWN)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
