@@ -62,7 +62,7 @@ class Paper:
 
 
 def paper(algorithm: type[Algorithm]) -> Paper | None:
-    """The publication from the docstring of the algorithm's file; None where it names none in the usual form."""
+    """The publication from the docstring of the algorithm's file; None where it has not the usual form."""
     if issubclass(algorithm, External):
         return None
     text = inspect.cleandoc(sys.modules[algorithm.__module__].__doc__ or "")

@@ -25,6 +25,7 @@ class Sheet:
     rows: Sequence[tuple[str, Sequence[Entry]]]
     foot: Sequence[str]  # sentences: protocol, intervals, rules
     notes: Sequence[str]  # sentences: what is missing, mixed, doubled
+    texts: bool = False  # the columns hold texts, not numbers
 
 
 NO_ENTRY = Entry("–")
@@ -33,12 +34,16 @@ NO_ENTRY = Entry("–")
 def markdown(sheet: Sheet) -> str:
     """A GitHub table, padded so that it also reads well as plain text."""
     head = [sheet.corner, *map(md, sheet.head)]
-    body = [[md(label), *map(_md_entry, entries)] for label, entries in sheet.rows]
+    body = [
+        [md(label), *(_md_entry(entry, sheet.texts) for entry in entries)] for label, entries in sheet.rows
+    ]
     widths = [max(3, *(len(row[i]) for row in [head, *body])) for i in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    right = "-" if sheet.texts else ":"
+    rule = ["-" * widths[0], *("-" * (width - 1) + right for width in widths[1:])]
     lines = [f"### {md(sheet.title)}", ""]
     for row in (head, rule, *body):
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        rest = [c.ljust(w) if sheet.texts else c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+        cells = [row[0].ljust(widths[0]), *rest]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"{md(sentence)}  " for sentence in sheet.foot)]
     if sheet.notes:
@@ -52,14 +57,15 @@ def md(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _md_entry(entry: Entry) -> str:
-    number = f"**{entry.text}**" if entry.bold else entry.text
+def _md_entry(entry: Entry, text: bool) -> str:
+    shown = md(entry.text) if text else entry.text  # numbers need no escapes
+    number = f"**{shown}**" if entry.bold else shown
     return " ".join(filter(None, [number + "†" * entry.diverged, entry.interval]))
 
 
 def latex(sheet: Sheet) -> str:
     """A booktabs table as a fragment for \\input; needs the packages booktabs and graphicx."""
-    columns = "l" + "r" * len(sheet.head)
+    columns = "l" + ("l" if sheet.texts else "r") * len(sheet.head)
     lines = [
         r"\begin{table}[ht]",
         r"\centering",

@@ -16,7 +16,7 @@ HEAD = "% Surnames only, as the files of the algorithms have them: complete the 
 
 
 def keys(papers: Mapping[str, Paper]) -> dict[str, str]:
-    """Name -> citation key, such as kostrikov2022; b, c, ... behind those of other papers with the same key."""
+    """Name -> citation key, such as kostrikov2022; b, c, ... tell papers of the same name and year apart."""
     by_key: dict[str, Paper] = {}
     result = {}
     for name, paper in sorted(papers.items()):

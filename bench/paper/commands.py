@@ -75,7 +75,8 @@ def load(
         for glob in globs.split(","):
             if not any(fnmatchcase(name, glob) for name in names):
                 raise UserError(
-                    f"--algorithms: no records of {suite.name} match {glob!r}; there are: {', '.join(sorted(names))}"
+                    f"--algorithms: no records of {suite.name} match {glob!r}; "
+                    f"there are: {', '.join(sorted(names))}"
                 )
         runs = [
             run for run in runs
@@ -149,10 +150,11 @@ _CAPTIONS = {
 
 def _main(suite: str, figures: list[str]) -> str:
     """A standalone article that shows everything."""
+    captions = {name: _CAPTIONS.get(name, _CAPTIONS["curves"]) for name in figures}
     floats = [
         "\\begin{figure}[ht]\n\\centering\n"
-        f"\\includegraphics{{{name}}}\n\\caption{{{_CAPTIONS.get(name, _CAPTIONS['curves'])}}}\n\\end{{figure}}"
-        for name in figures
+        f"\\includegraphics{{{name}}}\n\\caption{{{caption}}}\n\\end{{figure}}"
+        for name, caption in captions.items()
     ]
     return "\n".join([
         "% To look at everything: pdflatex main && bibtex main && pdflatex main && pdflatex main",

@@ -5,11 +5,11 @@ What the records do not say is said to be unknown.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench import report
 from bench.about import Paper
-from bench.notes import listed
 from bench.paper.bibliography import keys
 from bench.paper.sheets import plain_sheet
 from bench.records import RunRecord, settings_kind
@@ -97,11 +97,18 @@ def _either(runs: Iterable[RunRecord], read: Callable[[RunRecord], Any]) -> str:
 
 
 def _data(runs: Sequence[RunRecord]) -> list[str]:
+    every = {run.info["task"] for run in runs}
+    by_versions: dict[str, set[str]] = {}
+    for run in runs:
+        identity = run.info["task_info"].get("identity", {})
+        versions = ", ".join(f"{key} {value}" for key, value in identity.items() if key != "dataset")
+        by_versions.setdefault(versions or UNKNOWN, set()).add(run.info["task"])
+    said = "; ".join(f"{versions} ({_some(tasks, every)})" for versions, tasks in by_versions.items())
     notes = [note for run in runs for note in run.info["task_info"].get("notes", [])]
     return [
-        "A data set is identified by the sha256 of its content (the first 12 digits are shown), an environment by "
-        "the versions beside it; random and best are the mean returns of scores 0 and 100, or the shares of "
-        "episodes with success.",
+        f"What identifies the environments, with the tasks that it holds for: {said}.",
+        "A data set is identified by the sha256 of its content, of which the first 12 digits are shown. "
+        "Random and best are the mean returns of scores 0 and 100, or the shares of episodes with success.",
         *dict.fromkeys(notes),
     ]
 
@@ -110,15 +117,12 @@ def _tasks(runs: Sequence[RunRecord]) -> tuple[str, list[str], list[list[str]]]:
     lines = []
     for run in runs:
         info = run.info["task_info"]
-        identity = dict(info.get("identity", {}))
-        reference = info["reference"]
-        data = str(identity.pop("dataset", UNKNOWN))[:12]
-        lines.append([
-            run.info["task"], _text(info.get("transitions")), data,
-            ", ".join(f"{key} {value}" for key, value in identity.items()) or UNKNOWN,
-            _text(info.get("max_steps")), f"{reference['random']:.4g}, {reference['best']:.4g}",
-        ])  # fmt: skip
-    head = ["Task", "Transitions", "Data", "Environment", "Steps at most", "Random, best"]
+        data = str(info.get("identity", {}).get("dataset", UNKNOWN))[:12]
+        scale = f"{info['reference']['random']:.4g}, {info['reference']['best']:.4g}"
+        lines.append(
+            [run.info["task"], _text(info.get("transitions")), data, _text(info.get("max_steps")), scale]
+        )
+    head = ["Task", "Transitions", "Data", "Steps at most", "Random, best"]
     return "Tasks and data", head, _unique(lines)
 
 
@@ -129,8 +133,9 @@ def _unique(lines: Iterable[list[str]]) -> list[list[str]]:
 def _algorithms(runs: Sequence[RunRecord]) -> list[str]:
     count = len(_values(runs, lambda run: run.info["algorithm"]))
     return [
-        f"Algorithms compared: {count}, in the implementation of offline-bench, whose file of each algorithm says "
-        "where it departs from the paper. Scores that others report are not part of this comparison."
+        f"Algorithms compared: {count}, in the implementations that offline-bench has under these names; the "
+        "file of each says where it departs from its paper. Scores that others report are not part of this "
+        "comparison."
     ]
 
 
@@ -154,9 +159,9 @@ def _settings(runs: Sequence[RunRecord]) -> list[str]:
         f"{_KINDS.get(kind, kind)} ({', '.join(sorted(n))})" for kind, n in sorted(kinds.items())
     )
     return [
-        f"Settings are {said}. Hidden layers, learning rates and batch sizes are the options hidden, lr (or one for "
-        "each network) and batch_size. The kind of optimizer is not in the records; the algorithm's file says it. "
-        "How many settings were tried before these is not known from the records."
+        f"Settings are {said}. Hidden layers, learning rates and batch sizes are the options hidden, lr "
+        "(or one for each network) and batch_size. The kind of optimizer is not in the records; the "
+        "algorithm's file says it. How many settings were tried before these is not known from the records.",
     ]
 
 
@@ -166,7 +171,7 @@ def _options(runs: Sequence[RunRecord]) -> tuple[str, list[str], list[list[str]]
     for name in sorted({run.info["algorithm"] for run in runs}):
         own = [run for run in runs if run.info["algorithm"] == name]
         options = dict.fromkeys(option for run in own for option in run.info["config"])
-        texts = [f"{o} {' / '.join(_values(own, lambda run, o=o: _option(run, o)))}" for o in options]
+        texts = [f"{o} {' / '.join(_values(own, partial(_option, option=o)))}" for o in options]
         lines += [
             [name if not start else "", ", ".join(texts[start : start + 5])]
             for start in range(0, len(texts), 5)
@@ -181,19 +186,30 @@ def _option(run: RunRecord, option: str) -> Any:
 
 def _sourced(runs: Sequence[RunRecord]) -> tuple[str, list[str], list[list[str]]]:
     """Options that are not the algorithm's defaults, with who set them."""
-    found: dict[tuple[str, str, str, str], list[str]] = {}
+    found: dict[tuple[str, str, str, str], list[str]] = {}  # by algorithm, option, value, source: tasks
     for run in runs:
         for option, source in run.info.get("sources", {}).items():
             said = {"user": "by hand", "suite": "the suite", "task": "the task"}.get(source, source)
             key = (run.info["algorithm"], option, _text(_option(run, option)), said)
             found.setdefault(key, []).append(run.info["task"])
-    every = len({run.info["task"] for run in runs})
-    lines = []
+    shared: dict[tuple[str, str, str, str], list[str]] = {}  # by option, value, source, tasks: algorithms
     for (name, option, value, source), tasks in sorted(found.items()):
-        where = sorted(set(tasks))
-        lines.append([name, option, value, source, "all" if len(where) == every else ", ".join(where)])
-    head = ["Algorithm", "Option", "Value", "Source", "Tasks"]
+        key = option, value, source, _some(set(tasks), {run.info["task"] for run in runs})
+        shared.setdefault(key, []).append(name)
+    everybody = {run.info["algorithm"] for run in runs}
+    lines = [[*key, _some(set(names), everybody)] for key, names in sorted(shared.items())]
+    head = ["Option", "Value", "Source", "Tasks", "Algorithms"]
     return "Options that are not the defaults of the algorithm's file", head, lines
+
+
+def _some(names: set[str], every: set[str]) -> str:
+    """`all`, `all but two-doors`, or the names."""
+    if names == every:
+        return "all"
+    rest = every - names
+    return (
+        f"all but {', '.join(sorted(rest))}" if len(rest) < min(3, len(names)) else ", ".join(sorted(names))
+    )
 
 
 def _training(summary: Summary, runs: Sequence[RunRecord]) -> list[str]:
@@ -207,7 +223,7 @@ def _training(summary: Summary, runs: Sequence[RunRecord]) -> list[str]:
 
 
 def _evaluation(summary: Summary, runs: Sequence[RunRecord]) -> list[str]:
-    schedules = _values(runs, lambda run: listed(f"{step:,}" for step in run.info["eval_steps"]))
+    schedules = _values(runs, lambda run: ", ".join(f"{step:,}" for step in run.info["eval_steps"]))
     shown = "; or ".join(
         s if s.count(" ") < 12 else f"{s.count(' ') + 1} evaluations, the last {s.rsplit(' ', 1)[1]}"
         for s in schedules
@@ -217,7 +233,7 @@ def _evaluation(summary: Summary, runs: Sequence[RunRecord]) -> list[str]:
 
 def _software(runs: Sequence[RunRecord]) -> list[str]:
     names = sorted({name for run in runs for name in run.info.get("versions", {})})
-    versions = [f"{n} {_either(runs, lambda run, n=n: run.info.get('versions', {}).get(n))}" for n in names]
+    versions = [f"{name} {_either(runs, partial(_version, name=name))}" for name in names]
     return [
         f"Software: {', '.join(versions) or UNKNOWN}.",
         f"Commit of the harness: {_either(runs, _commit)}.",
@@ -225,19 +241,24 @@ def _software(runs: Sequence[RunRecord]) -> list[str]:
     ]
 
 
+def _version(run: RunRecord, name: str) -> Any:
+    return run.info.get("versions", {}).get(name)
+
+
 def _commit(run: RunRecord) -> str:
     git = run.info.get("git") or {}
-    changed = {True: "", False: " (with changes that are not committed)"}.get(
-        git.get("clean"), " (state unknown)"
-    )
+    changed = " (state unknown)"
+    if "clean" in git:
+        changed = "" if git["clean"] else " (with changes that are not committed)"
     return f"{git['commit']}{changed}" if git.get("commit") else UNKNOWN
 
 
 def _device(run: RunRecord) -> str:
     device = run.info.get("device") or {}
     cuda = f", CUDA {device['cuda']}" if device.get("cuda") else ""
-    threads = f"{device['threads']} thread(s)" if device.get("threads") else "threads unknown"
-    return f"{device.get('type') or UNKNOWN} {device.get('name') or '(name unknown)'}{cuda}, {threads} for each run"
+    threads = f"{device['threads']} thread(s) for each run" if device.get("threads") else "threads unknown"
+    name = f"{device.get('type') or UNKNOWN} {device.get('name') or '(name unknown)'}"
+    return f"{name}{cuda}, {threads}"
 
 
 def _compute(runs: Sequence[RunRecord]) -> list[str]:
@@ -245,8 +266,8 @@ def _compute(runs: Sequence[RunRecord]) -> list[str]:
     total = sum(sum(_seconds(run)) for run in runs) / 3600
     lacking = f"; {unknown} of {len(runs)} runs have no recorded time and are not in it" if unknown else ""
     return [
-        f"Training and evaluation took {total:.3g} hours of wall-clock time, summed over runs, of which several may "
-        f"have shared a machine{lacking}. Experiments besides these runs are not in the records."
+        f"Training and evaluation took {total:.3g} hours of wall-clock time, summed over runs, of which "
+        f"several may have shared a machine{lacking}. Experiments besides these runs are not in the records."
     ]
 
 
@@ -271,7 +292,7 @@ def _seconds(run: RunRecord) -> tuple[float, ...]:
 def _missing(summary: Summary) -> list[str]:
     scores = summary.scores
     diverged = sum(scores.diverged(row) for row in scores.rows)
-    lost = f"{diverged} seeds diverged and count as 0." if diverged else "No seed diverged."
+    lost = f"{diverged} seed(s) diverged and count as 0." if diverged else "No seed diverged."
     if not scores.notes:
         return [lost, "Nothing is missing, excluded or mixed."]
     return [lost, *(note.rstrip(".") + "." for note in scores.notes)]

@@ -1,9 +1,12 @@
-"""Figures of a paper as PDF: vector fonts, sizes of a column and of a page, equal statistics give equal bytes.
+"""Figures of a paper as PDF, with vector fonts and sizes of a column or a page. Equal statistics
+give equal bytes.
 
-Colours are those of the leaderboard (for all kinds of colour vision); dashes and markers tell rows apart in grey.
+Colours are those of the leaderboard, for all kinds of colour vision; in grey, dashes and markers tell rows
+apart.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.leaderboard.curves import Curve
-from bench.leaderboard.plots import PAPER, Look, dress, plain
+from bench.leaderboard.plots import DASHES, PAPER, Look, dress, plain
 from bench.report import label
 from bench.scores import Row
 from bench.stats import METRICS, THRESHOLDS, Summary
@@ -39,6 +42,8 @@ def write_figures(
     summary: Summary, found: Mapping[tuple[Row, str], Curve], look: Mapping[Row, Look], folder: Path
 ) -> list[str]:
     """Write those figures for which there are data; the names of the files."""
+    # the leaderboard has dashes for the variants of one algorithm; here neighbours differ too
+    look = {row: replace(look[row], dash=DASHES[n % len(DASHES)]) for n, row in enumerate(sorted(look))}
     drawn: dict[str, Figure] = {}
     with mpl.rc_context(_RC):
         if summary.aggregates:

@@ -12,25 +12,24 @@ from bench.stats import Summary
 from bench.tables import NO_ENTRY, Entry, Sheet
 
 Spread = Literal["interval", "std"]
-COLUMNS = 5  # with intervals, that fit the width of the text
+WIDTH = 130  # small letters, that fit the width of the text
 LINES = 40  # that fit a page
 
 
 def main_table(summary: Summary, spread: Spread) -> list[Sheet]:
-    """Mean scores, tasks x algorithms or the other way round, whichever needs fewer columns; in parts."""
+    """Mean scores, tasks x algorithms or the other way round, whichever needs fewer parts."""
     sheet = report.tasks(summary)
     if spread == "std":
         sheet = _with_deviations(summary, sheet)
-    if len(sheet.head) > COLUMNS and len(sheet.rows) < len(sheet.head):
-        sheet = _transposed(sheet)
-    return list(_parts(replace(sheet, notes=())))
+    forms = [list(_parts(replace(form, notes=()))) for form in (sheet, _transposed(sheet))]
+    return min(forms, key=len)
 
 
 def aggregate_table(summary: Summary) -> list[Sheet]:
     """The four aggregates of rliable; what stands under the main table is not repeated."""
     sheet = report.aggregates(summary)
     said = set(report.foot(summary))
-    return list(_parts(replace(sheet, foot=[s for s in sheet.foot if s not in said], notes=())))
+    return list(_parts(replace(sheet, foot=[s for s in sheet.foot if s not in said], notes=()), whole=True))
 
 
 def improvement_table(summary: Summary, against: Row | None) -> list[Sheet]:
@@ -52,7 +51,7 @@ def improvement_table(summary: Summary, against: Row | None) -> list[Sheet]:
     ]
     title = f"{summary.scores.suite}: probability of improvement on {name}"
     rule = report.IMPROVEMENT.replace("a run of the column on", f"a run of {name} on")
-    return list(_parts(Sheet(title, "Algorithm", [f"P(> {name})"], rows, [rule], ())))
+    return list(_parts(Sheet(title, "Algorithm", [f"P(> {name})"], rows, [rule], ()), whole=True))
 
 
 def _with_deviations(summary: Summary, sheet: Sheet) -> Sheet:
@@ -77,12 +76,16 @@ def _transposed(sheet: Sheet) -> Sheet:
     return replace(sheet, corner="Algorithm", head=[label for label, _ in sheet.rows], rows=rows, foot=foot)
 
 
-def _parts(sheet: Sheet) -> Iterator[Sheet]:
-    """The table in pieces of at most COLUMNS columns and LINES lines; the first one has the foot."""
+def _parts(sheet: Sheet, whole: bool = False) -> Iterator[Sheet]:
+    """The table in pieces of what fits WIDTH and LINES; the first one has the foot.
+
+    whole: all columns stand side by side.
+    """
     pieces = [
-        (slice(left, left + wide), slice(top, top + LINES))
-        for wide in [_even(len(sheet.head), COLUMNS)]
-        for top in range(0, len(sheet.rows), LINES)
+        (slice(left, left + wide), slice(top, top + high))
+        for wide in [len(sheet.head) if whole else _even(len(sheet.head), _columns(sheet))]
+        for high in [_even(len(sheet.rows), LINES)]
+        for top in range(0, len(sheet.rows), high)
         for left in range(0, len(sheet.head), wide)
     ]
     for number, (columns, lines) in enumerate(pieces, 1):
@@ -95,13 +98,20 @@ def _parts(sheet: Sheet) -> Iterator[Sheet]:
         )
 
 
+def _columns(sheet: Sheet) -> int:
+    """How many columns stand side by side; intervals are printed smaller."""
+    entries = [len(e.text) + 0.7 * len(e.interval) for _, line in sheet.rows for e in line]
+    widest = max([*map(len, sheet.head), *entries]) + 2
+    names = max(len(label) for label, _ in sheet.rows)
+    return max(1, int((WIDTH - names) / widest))
+
+
 def _even(count: int, most: int) -> int:
     """The size of parts that are about equal, none larger than `most`."""
-    return -(-count // max(1, -(-count // most)))
+    return max(1, -(-count // max(1, -(-count // most))))
 
 
 def plain_sheet(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[Sheet]:
     """A table of texts, in parts of LINES lines."""
     rows = [(line[0], [Entry(text) if text else NO_ENTRY for text in line[1:]]) for line in lines]
-    whole = Sheet(title, head[0], head[1:], rows, (), ())
-    return [replace(whole, rows=rows[top : top + LINES]) for top in range(0, len(rows), LINES)]
+    return list(_parts(Sheet(title, head[0], head[1:], rows, (), (), texts=True), whole=True))
