@@ -28,11 +28,13 @@ from bench.executors.local import cores, execute_all
 from bench.external import External
 from bench.fitting import largest_group
 from bench.listing import suite_of
+from bench.paper.commands import add_parser as add_paper_parser
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.published.commands import add_parser as add_import_parser
 from bench.registry import Entry, find_algorithm, find_algorithms
+from bench.regress import add_parser as add_regress_parser
 from bench.replay import add_parser as add_evaluate_parser
 from bench.reporting import add_parsers as add_reporting_parsers
 from bench.reporting import add_results
@@ -75,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     add_reporting_parsers(commands, SUITES)
     add_compare_parser(commands, SUITES)
     add_import_parser(commands, SUITES)
+    add_regress_parser(commands, SUITES)
+    add_paper_parser(commands, SUITES, KNOWN)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)

@@ -125,7 +125,7 @@ def _differences(found: Iterable[Cell], protocol: Protocol) -> Iterator[tuple[st
     """What the runs of one task do not share, and who has which value."""
     facts: dict[str, list[tuple[str, str]]] = {}
     for cell in found:
-        for what, value in _comparable(cell.run, protocol).items():
+        for what, value in comparable(cell.run, protocol).items():
             facts.setdefault(what, []).append((value, cell.run.info["algorithm"]))
     for what, pairs in sorted(facts.items()):
         groups = _groups(pairs)
@@ -133,7 +133,7 @@ def _differences(found: Iterable[Cell], protocol: Protocol) -> Iterator[tuple[st
             yield what, groups
 
 
-def _comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
+def comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
     """What all runs of a task must share for their scores to stand in one column."""
     task = run.info["task_info"]
     facts = {f"task identity ({key})": str(value)[:12] for key, value in task.get("identity", {}).items()}
