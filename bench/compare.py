@@ -153,7 +153,7 @@ def sheet(c: Comparison) -> Sheet:
     head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "P(A > B)", "Verdict"]
     rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
     rows += [(f"all tasks: {overall.name}", _last_line(overall)) for overall in c.overall]
-    title = f"{c.scores.suite}: {c.a.label} against {c.b.label}"
+    title = f"{c.scores.suite}: {c.a.label} against {c.b.label}{c.scores.protocol.mark}"
     return Sheet(title, "Task", head, rows, foot(c), notes(c))
 
 
@@ -210,15 +210,18 @@ def foot(c: Comparison) -> list[str]:
         )
     if c.overall:
         sentences.append(
-            "All tasks: those that both have; 95% percentiles of a stratified bootstrap (seeds resampled "
-            f"within each task), which are too narrow below {FEW_SEEDS} seeds; verdicts by the interval."
+            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap (seeds "
+            f"resampled within each task), which are too narrow below {FEW_SEEDS} seeds; verdicts by the interval."
         )
     broken = [(row, c.scores.diverged(row)) for row in (c.a, c.b) if c.scores.diverged(row)]
     if broken:
         named = ", ".join(f"{row.label} {number}" for row, number in broken)
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if any("‡" in note for note in notes(c)):
-        sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
+        sentences.append(
+            "‡: runs that are not strictly comparable stand together; see the notes. A task marked so gets "
+            "no difference and no verdict."
+        )
     return sentences
 
 

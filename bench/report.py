@@ -20,6 +20,13 @@ IMPROVEMENT = (
     "Entry: the probability that a run of the row scores higher than a run of the column on the same task "
     "(ties count half), mean over tasks. Bold: its 95% interval excludes 0.50."
 )
+SETTINGS = {
+    "paper": "paper – the defaults of the algorithm's file and what it gives for a task",
+    "suite": "suite – some options are set by the suite for all algorithms",
+    "by hand": "by hand – some were given on the command line",
+    "trial": "trial – made to choose settings by: picked among others, it is too good",
+    "tuned": "tuned – for each task the best of so many trials, trained again with fresh seeds",
+}
 
 
 def render(
@@ -30,6 +37,7 @@ def render(
     inference: str = "default",
     replicates: int = REPLICATES,
     tasks: Collection[str] | None = None,
+    trials: bool = False,
 ) -> str:
     """The report on `suite` (or on `tasks` of it) from the records below `results`, as md, csv or latex.
 
@@ -37,7 +45,7 @@ def render(
     """
     if fmt not in FORMATS:
         raise unknown("format", fmt, FORMATS)
-    return FORMATS[fmt](summarize(load(Path(results), suite, protocol, inference, tasks), replicates))
+    return FORMATS[fmt](summarize(load(Path(results), suite, protocol, inference, tasks, trials), replicates))
 
 
 def _markdown(summary: Summary) -> str:
@@ -81,12 +89,21 @@ def aggregates(summary: Summary) -> Sheet:
         found = summary.aggregates.get(row)
         diverged = scores.diverged(row) > 0
         entries = [entry(found[name], diverged) for name in METRICS] if found else [NO_ENTRY] * len(METRICS)
-        rows.append((label(scores, row), [*entries, Entry(seeds_of(scores, row))]))
+        rows.append(
+            (label(scores, row), [*entries, Entry(seeds_of(scores, row)), Entry(scores.settings(row))])
+        )
     rule = [BOLD] + ["–: no aggregate, because a whole task is missing."] * (
         len(summary.aggregates) < len(summary.order)
     )
-    title = f"{scores.suite}: scores over {_counted(len(scores.tasks), 'task')}"
-    return Sheet(title, "Algorithm", [*METRICS, "Seeds"], rows, foot(summary) + rule, scores.notes)
+    title = f"{scores.heading}: scores over {_counted(len(scores.tasks), 'task')}"
+    return Sheet(
+        title,
+        "Algorithm",
+        [*METRICS, "Seeds", "Settings"],
+        rows,
+        foot(summary) + settings(scores) + rule,
+        scores.notes,
+    )
 
 
 def tasks(summary: Summary) -> Sheet:
@@ -103,7 +120,7 @@ def tasks(summary: Summary) -> Sheet:
     head = [label(scores, row) for row in summary.order]
     rule = BOLD.replace("column", "line")
     return Sheet(
-        f"{scores.suite}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
+        f"{scores.heading}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
     )
 
 
@@ -118,7 +135,7 @@ def improvements(summary: Summary) -> Sheet:
         )
         for name, x in zip(names, complete, strict=True)
     ]
-    title = f"{summary.scores.suite}: probability of improvement"
+    title = f"{summary.scores.heading}: probability of improvement"
     return Sheet(title, "Row > column", names, rows, [*foot(summary), IMPROVEMENT], summary.scores.notes)
 
 
@@ -133,7 +150,7 @@ def against_leader(summary: Summary) -> Sheet:
     rule = IMPROVEMENT.replace("the row", "the column").replace(
         "a run of the column on", "a run of the row on"
     )
-    title = f"{summary.scores.suite}: probability that {leader} improves on the others"
+    title = f"{summary.scores.heading}: probability that {leader} improves on the others"
     return Sheet(title, "Other", [f"P({leader} > other)"], rows, [*foot(summary), rule], summary.scores.notes)
 
 
@@ -159,6 +176,12 @@ def foot(summary: Summary) -> list[str]:
     if scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
     return sentences
+
+
+def settings(scores: Scores) -> list[str]:
+    """What the column of settings says, for the kinds that occur."""
+    found = " ".join(scores.settings(row) for row in scores.rows)
+    return [f"Settings: {'; '.join(text for kind, text in SETTINGS.items() if kind in found)}."]
 
 
 def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from bench import report
 from bench.arguments import positive
 from bench.listing import suite_of
-from bench.protocol import PROTOCOLS, find_protocol
-from bench.scores import INFERENCES
+from bench.protocol import NAMES, find_protocol
+from bench.scores import INFERENCES, load
 from bench.stats import REPLICATES
 from bench.task import Suite
 
@@ -20,13 +20,24 @@ def add_parsers(commands: Any, suites: Mapping[str, Suite]) -> None:
     parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
     parser.add_argument("suite", metavar="SUITE")
     parser.add_argument("--format", choices=["md", "csv", "latex"], default="md")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1, and say why, where runs are not comparable (‡)"
+    )
     add_scoring(parser)
+    _add_trials(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _report(options, suites))
     parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
     add_scoring(parser)
+    _add_trials(parser)
     add_results(parser)
     parser.set_defaults(command=_leaderboard)
+
+
+def _add_trials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials", action="store_true", help="also rows of runs that sweeps chose settings by"
+    )
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +48,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """The options that say how records become scores and intervals."""
     add = parser.add_argument
-    add("--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}")
+    add("--protocol", default="final", help=f"which number is the score: {NAMES}")
     add(
         "--replicates", type=positive, default=REPLICATES, metavar="N",
         help=f"of the bootstrap; default: {REPLICATES}",
@@ -47,23 +58,32 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
 
 def _report(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     suite = suite_of(suites, options.suite)
+    protocol = find_protocol(options.protocol)
+    tasks = None if suite.name == suite.home else suite.tasks
     text = report.render(
         options.results,
         suite.name,
         options.format,
-        find_protocol(options.protocol),
+        protocol,
         options.inference,
         options.replicates,
-        tasks=None if suite.name == suite.home else suite.tasks,
+        tasks,
+        options.trials,
     )
     sys.stdout.write(text)
-    return 0
+    if not options.strict:
+        return 0
+    scores = load(options.results, suite.name, protocol, options.inference, tasks, options.trials)
+    found = [note for note in scores.notes if note.startswith("‡")]
+    for note in found:
+        print(f"bench: {note}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
     from bench.leaderboard import write_leaderboard  # here: matplotlib would slow down every other command
 
     protocol = find_protocol(options.protocol)
-    path = write_leaderboard(options.results, protocol, options.replicates, options.inference)
+    path = write_leaderboard(options.results, protocol, options.replicates, options.inference, options.trials)
     print(f"wrote {path}")
     return 0

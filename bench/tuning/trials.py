@@ -84,7 +84,7 @@ def from_records(
     if not found:
         raise no_runs(results, suite)
     # a setting that was tried on some tasks only is a trial there, not a gap
-    gaps = set(missing(scores.cells))
+    gaps = set(missing(scores.cells, PROTOCOL))
     notes = [note for note in scores.notes if note not in gaps]
     return Trials(suite, _policies(found, lambda own: own), [scores.sentence()], notes)
 

@@ -123,7 +123,7 @@ def test_hostile_names_are_text_in_markdown(tmp_path: Path) -> None:
     assert "<script>" not in text
     assert "](" not in text
     line = next(line for line in text.splitlines() if line.startswith("| a_b"))
-    assert len(re.findall(r"(?<!\\)\|", line)) == 7  # the borders of six columns
+    assert len(re.findall(r"(?<!\\)\|", line)) == 8  # the borders of seven columns
 
 
 def test_hostile_names_are_text_in_latex(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_scores_load_as_one_row_per_episode(tmp_path: Path) -> None:
     write_run(tmp_path, "gamble", "iql", {0: 0.8, 1: 0.8}, diverged={1: 4000}, overrides={"expectile": 0.8})
     table = load_scores(tmp_path)
     assert list(table) == [
-        "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
+        "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference",
         "episode", "status", "return", "success", "length", "score",
     ]  # fmt: skip
     assert len(table) == 4 * 3 + 3 * 3 + 1  # four and three sound evaluations of three episodes, one diverged
