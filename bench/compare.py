@@ -203,15 +203,17 @@ def foot(c: Comparison) -> list[str]:
         f"are too few seeds; the number named would narrow the interval to ±{x}, if the standard deviations "
         "stay as observed.",
     ]
-    if any(len(t.a) > 1 and len(t.b) > 1 and math.isnan(t.welch.low) for t in c.tasks):
+    compared = [t for t in c.tasks if t.task not in c.scores.flagged]
+    if any(len(t.a) > 1 and len(t.b) > 1 and math.isnan(t.welch.low) for t in compared):
         sentences.append(
             "Where no seed of either varies there is no interval: a width of 0 would claim certainty. "
             "There p is that of the exact permutation test, and 1 where both are equal."
         )
     if c.overall:
         sentences.append(
-            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap (seeds "
-            f"resampled within each task), which are too narrow below {FEW_SEEDS} seeds; verdicts by the interval."
+            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap "
+            f"(seeds resampled within each task), which are too narrow below {FEW_SEEDS} seeds; verdicts by "
+            "the interval."
         )
     broken = [(row, c.scores.diverged(row)) for row in (c.a, c.b) if c.scores.diverged(row)]
     if broken:

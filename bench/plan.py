@@ -59,8 +59,8 @@ class Run:
         ]
         if self.precision != DEFAULT_PRECISION:
             content.append(self.precision)
-        if self.sweep:
-            content.append([self.settings, *(pair for pair in self.sweep if pair[0] in IN_ID)])
+        if said := dict(self.sweep):
+            content.append([self.settings, *((key, said[key]) for key in IN_ID if key in said)])
         text = json.dumps([self.suite, self.task, self.algorithm, *content])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

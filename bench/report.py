@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.errors import unknown
 from bench.protocol import Protocol
+from bench.records import settings_kind
 from bench.scores import Row, Scores, load
 from bench.stats import FEW_SEEDS, METRICS, REPLICATES, Estimate, Summary, summarize
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
@@ -180,8 +181,8 @@ def foot(summary: Summary) -> list[str]:
 
 def settings(scores: Scores) -> list[str]:
     """What the column of settings says, for the kinds that occur."""
-    found = " ".join(scores.settings(row) for row in scores.rows)
-    return [f"Settings: {'; '.join(text for kind, text in SETTINGS.items() if kind in found)}."]
+    kinds = {settings_kind(run.info) for run in scores.runs}
+    return [f"Settings: {'; '.join(text for kind, text in SETTINGS.items() if kind in kinds)}."]
 
 
 def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:

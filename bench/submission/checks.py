@@ -229,7 +229,9 @@ def _doubled(runs: Sequence[Submitted]) -> Iterator[Finding]:
     keys = ("suite", "task", "algorithm", "code", "config", "task_options", "precision", "steps", "episodes")
     first: dict[str, Submitted] = {}
     for run in runs:
-        configuration = [run.info.get(key) for key in keys] + [run.info["inferences"][0]]
+        kind = records.settings_kind(run.info)
+        own = kind if kind in ("trial", "tuned") else ""  # these stand in rows of their own, or in none
+        configuration = [own, run.info["inferences"][0], *(run.info.get(key) for key in keys)]
         for seed in run.info["seeds"]:
             key = json.dumps([configuration, seed], sort_keys=True)
             other = first.setdefault(key, run)

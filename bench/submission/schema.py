@@ -168,7 +168,11 @@ def _sweep_faults(info: Mapping[str, Any]) -> Iterator[str]:
     if (kind in ("trial", "tuned")) != (sweep is not None):
         yield "run.json: 'sweep' is there for the settings trial and tuned, and for no others"
     elif isinstance(sweep, dict):
-        yield from _faults("run.json: sweep", sweep, TUNED if kind == "tuned" else SWEEP)
+        faults = list(_faults("run.json: sweep", sweep, TUNED if kind == "tuned" else SWEEP))
+        overrides = info.get("overrides")
+        if not faults and isinstance(overrides, dict) and not sweep["chosen"].items() <= overrides.items():
+            faults.append("run.json: sweep: 'chosen' is not among the overrides")
+        yield from faults
 
 
 def line_faults(number: int, line: Mapping[str, Any]) -> Iterator[str]:
