@@ -104,7 +104,8 @@ def mixed(cells: Cells, protocol: Protocol) -> tuple[list[str], frozenset[Row | 
     by_task: dict[str, list[Cell]] = {}
     by_algorithm: dict[str, list[Cell]] = {}
     for (row, task), seeds in sorted(cells.items(), key=lambda item: item[0]):
-        by_task.setdefault(task, []).extend(seeds.values())
+        scored = [cell for cell in seeds.values() if not protocol.lacking(cell.run)]
+        by_task.setdefault(task, []).extend(scored)
         by_algorithm.setdefault(row.algorithm, []).extend(seeds.values())
         for what, read in _SAME_IN_A_CELL.items():
             if len({repr(read(cell)) for cell in seeds.values()}) > 1:
@@ -161,9 +162,9 @@ def _comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
     facts["reference scores"] = f"{measure} from {reference['random']:g} to {reference['best']:g}"
     facts["numbers of episodes"] = str(run.info["episodes"])
     facts["evaluation seeds"] = str(run.info.get("evaluation_seeds", EVALUATION_SEEDS))
-    if needed := protocol.needed(run):
-        first = f"{100 * needed[0] / run.info['steps']:.3g}% of the steps"
-        facts["evaluation schedules"] = f"{len(needed)} evaluations, the first at {first}"
+    needed = protocol.needed(run)
+    first = f"{100 * needed[0] / run.info['steps']:.3g}% of the steps"
+    facts["evaluation schedules"] = f"{len(needed)} evaluations, the first at {first}"
     return facts
 
 

@@ -61,13 +61,15 @@ class Protocol:
         """The score of `seed` under one inference setting.
 
         A diverged seed has score 0 under every protocol, whatever it reached before: nobody could
-        have used its final policy.
+        have used its final policy. No seed has a score where `lacking` says why.
         """
+        if self.lacking(run):
+            return Score(math.nan, False)
         if has_diverged(run, seed, inference):
             return Score(0.0, True)
         reached = curve(run, seed, inference)
         values = [reached.get(step, math.nan) for step in self.needed(run)]
-        if not values or any(math.isnan(value) for value in values):
+        if any(math.isnan(value) for value in values):
             return Score(math.nan, False)
         return Score(max(values) if self.optimistic else sum(values) / len(values), False)
 

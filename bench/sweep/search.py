@@ -12,7 +12,7 @@ from bench.sweep.space import Choices, Range, Setting, Space
 
 SEARCHES = ("grid", "random", "tpe")
 STARTUP = 5  # trials of tpe that are drawn at random before it learns from their scores
-DRAWS = 1000  # until a setting comes that was not tried yet
+DRAWS = 200  # until a setting comes that was not tried yet
 DIGITS = 3  # of drawn numbers: a setting that can be read, and typed again
 
 
