@@ -266,7 +266,9 @@ def test_tuning_counts_the_trials_and_not_what_they_chose(swept):
     assert bench("tuning", "diagnostic", "--results", swept, "--replicates", 20, "--repeats", 20) == 0
     lines = (swept / "tuning" / "diagnostic.csv").read_text().splitlines()
     # four trials, and the ordinary run: its lr is that of none of them
-    assert {line.split(",")[3] for line in lines if ",gamble,iql," in line} == {"5"}
+    found = [line.split(",") for line in lines if ",gamble,iql," in line]
+    assert {line[3] for line in found} == {"5"}
+    assert {line[4] for line in found} == {"", str(4 * 2 + 5)}
 
 
 def test_a_submission_may_hold_a_sweep_and_not_lie_about_its_trials(swept, tmp_path, capsys):
@@ -282,9 +284,12 @@ def test_a_submission_may_hold_a_sweep_and_not_lie_about_its_trials(swept, tmp_p
         assert "the id does not follow from run.json" in capsys.readouterr().out
         info = json.loads(honest)
         del info["sweep"]
-        file.write_text(json.dumps(info | {"settings": "by hand"}))
+        file.write_text(json.dumps(info | {"settings": "paper"}))
         assert bench("pack", swept, "--out", tmp_path / "c.tar.gz") == 0
         assert bench("verify", tmp_path / "c.tar.gz") == 1
+        said = capsys.readouterr().out
+        assert "the id does not follow from run.json" in said
+        assert "the settings are not those of the paper: some were given by hand" in said
     finally:
         file.write_text(honest)
 
