@@ -128,7 +128,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         Protocol("best", optimistic=True),
     )
 }
-NAMES = ", ".join(name for name in PROTOCOLS if name != "last-3").replace("fql", "last-K, fql")
+NAMES = ", ".join([*(name for name in PROTOCOLS if name != "last-3"), "last-K"])
 
 
 def find_protocol(name: str) -> Protocol:
