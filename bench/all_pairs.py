@@ -23,7 +23,7 @@ def sheet(found: AllPairs) -> Sheet:
     """One line per pair; A is the one with the higher mean score."""
     head = ["Tasks", "A - B", "P(A > B)", "p (pairs)", "p (Holm)", "Won / tied / lost", "Verdict"]
     rows = [(_name(found, pair), _line(pair)) for pair in found.pairs]
-    title = f"{found.scores.suite}: all pairs of {len(found.scores.rows)} algorithms"
+    title = f"{found.scores.heading}: all pairs of {len(found.scores.rows)} algorithms"
     return Sheet(title, "A against B", head, rows, foot(found), found.scores.notes)
 
 

@@ -42,6 +42,7 @@ from bench.runner import Report, execute, is_finished
 from bench.scaling.commands import add_parser as add_scaling_parser
 from bench.speed.commands import add_parser as add_speed_parser
 from bench.submission.commands import add_parsers as add_submission_parsers
+from bench.sweep.commands import add_parser as add_sweep_parser
 from bench.task import Suite
 from bench.tuning.commands import add_parser as add_tuning_parser
 from suites import SUITES
@@ -82,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
     add_scaling_parser(commands, SUITES, ALGORITHMS, _carry_out)
+    add_sweep_parser(commands, SUITES, KNOWN, _carry_out)
     add_tuning_parser(commands, SUITES)
     add_submission_parsers(commands, SUITES, KNOWN)
     add_doctor_parser(commands, SUITES, LOCK)

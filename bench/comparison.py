@@ -26,7 +26,7 @@ def sheet(c: Comparison) -> Sheet:
     head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "p (pairs)", "P(A > B)", "Verdict"]
     rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
     rows += [(f"all tasks: {overall.name}", _last_line(c, overall)) for overall in c.overall]
-    title = f"{c.scores.suite}: {c.a.label} against {c.b.label}"
+    title = f"{c.scores.suite}: {c.a.label} against {c.b.label}{c.scores.protocol.mark}"
     return Sheet(title, "Task", head, rows, foot(c), notes(c))
 
 
@@ -85,14 +85,15 @@ def foot(c: Comparison) -> list[str]:
         f"are too few seeds; {power_sentence(x, tests)}",
         pairing_sentence([*(t.permutation for t in c.tasks), c.permutation]) + " It is not corrected.",
     ]
-    if any(len(t.a) > 1 and len(t.b) > 1 and math.isnan(t.welch.low) for t in c.tasks):
+    compared = [t for t in c.tasks if t.task not in c.scores.flagged]
+    if any(len(t.a) > 1 and len(t.b) > 1 and math.isnan(t.welch.low) for t in compared):
         sentences.append(
             "Where no seed of either varies there is no interval: a width of 0 would claim certainty. "
             "There p is that of the exact permutation test, and 1 where both are equal."
         )
     if c.overall:
         sentences.append(
-            "All tasks: those that both have; 95% percentiles of a stratified bootstrap "
+            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap "
             f"({BOOTSTRAPS[c.bootstrap]}), which are too narrow below {FEW_SEEDS} seeds; verdicts by the "
             "interval."
         )
@@ -101,7 +102,10 @@ def foot(c: Comparison) -> list[str]:
         named = ", ".join(f"{row.label} {number}" for row, number in broken)
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
     if any("‡" in note for note in notes(c)):
-        sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
+        sentences.append(
+            "‡: runs that are not strictly comparable stand together; see the notes. A task marked so gets "
+            "no difference and no verdict."
+        )
     return sentences + published.foot(c.scores)
 
 

@@ -162,21 +162,33 @@ def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: f
 def compare(
     scores: Scores, a: Row, b: Row, margin: float, replicates: int = REPLICATES, bootstrap: str = "seeds"
 ) -> Comparison:
-    """Everything about A against B; `scores` hold these two rows. bootstrap: one of BOOTSTRAPS."""
+    """Everything about A against B; `scores` hold these two rows. bootstrap: one of BOOTSTRAPS.
+
+    Tasks whose runs are not comparable get neither a difference nor a part in the aggregates.
+    """
     tasks = scores.tasks
     matrices = [scores.matrix(row).reshape(-1, len(tasks)) for row in (a, b)]  # (S, T), S may be 0
     draws = [draw(scores, row, replicates, bootstrap) for row in (a, b)]
     columns = [[column[~np.isnan(column)] for column in matrix.T] for matrix in matrices]
-    found = [welch(x, y) for x, y in zip(*columns, strict=True)]
+    found = [
+        welch(x, y) if task not in scores.flagged else Welch(math.nan, math.nan, math.nan, math.nan)
+        for task, x, y in zip(tasks, *columns, strict=True)
+    ]
     corrected = holm([each.p for each in found])
     tests = sum(not math.isnan(p) for p in corrected)
-    both = [t for t, (x, y) in enumerate(zip(*columns, strict=True)) if len(x) and len(y)]
+    both = [
+        t
+        for t, (task, x, y) in enumerate(zip(tasks, *columns, strict=True))
+        if len(x) and len(y) and task not in scores.flagged
+    ]
     result = []
     for t, (task, x, y) in enumerate(zip(tasks, *columns, strict=True)):
         better = NOTHING
         if t in both:
             better = improvement_of([each[:, [t]] for each in matrices], [each.on([t]) for each in draws])
-        words = verdict(x, y, found[t], corrected[t], margin, tests) if t in both else _absent(a, b, x, y)
+            words = verdict(x, y, found[t], corrected[t], margin, tests)
+        else:
+            words = _absent(a, b, x, y) if not (len(x) and len(y)) else "not comparable ‡"
         permuted = permutation_of(scores, a, b, task)
         result.append(TaskDifference(task, x, y, found[t], corrected[t], permuted, better, words))
     overall: Sequence[OverallDifference] = ()

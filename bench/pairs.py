@@ -115,8 +115,9 @@ def compare_all(
 
 
 def _columns(scores: Scores, row: Row) -> list[np.ndarray]:
-    """The scores of the row's seeds on each task, without missing ones."""
+    """The scores of the row's seeds on each task that are there; none where runs are not comparable."""
     matrix = scores.matrix(row).reshape(-1, len(scores.tasks))
+    matrix[:, [task in scores.flagged for task in scores.tasks]] = np.nan
     return [column[~np.isnan(column)] for column in matrix.T]
 
 

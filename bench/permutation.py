@@ -90,9 +90,12 @@ def permutation_test(a: np.ndarray, b: np.ndarray, *name: str) -> Permutation:
 
 
 def permutation_of(scores: Scores, a: Row, b: Row, task: str | None = None) -> Permutation:
-    """The test of two rows over all tasks that both have, or on one task; the same p either way round."""
+    """The test of two rows over all tasks that both have, or on one task; the same p either way round.
+
+    Tasks whose runs are not comparable are left out.
+    """
     first, second = sorted((a, b))
-    tasks = scores.tasks if task is None else [task]
+    tasks = [each for each in scores.tasks if task in (None, each) and each not in scores.flagged]
     seeds = sorted({*scores.seeds(a), *scores.seeds(b)})
     x, y = (_aligned(scores, row, seeds, tasks) for row in (first, second))
     found = permutation_test(x, y, scores.suite, first.label, second.label, *tasks)

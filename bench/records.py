@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bench.evaluate import Evaluation
 
 FORMAT = 1
+EVALUATION_SEEDS = "training seed and number of the episode"  # what start states and noise depend on
+KINDS = ("paper", "suite", "by hand", "trial", "tuned")  # whose settings a run has, see `settings_kind`
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,11 @@ def inference_label(inference: Mapping[str, Any]) -> str:
 def load_scores(results: str | Path = "results", suite: str | None = None) -> pd.DataFrame:
     """Every recorded episode as one row of a tidy table.
 
-    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), run,
-    seed, step, inference, episode, status, return, success, length, score. `return` is the raw sum of
-    rewards, `score` is normalized (0 uniformly random, 1 best known) or, where a task says so, the
-    success. A diverged seed has one row with
-    status "diverged" and no numbers. Unreadable parts of files are passed over with a warning that
-    names them.
+    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), settings
+    (whose they are: paper, suite, by hand, trial or tuned), run, seed, step, inference, episode, status,
+    return, success, length, score. `return` is the raw sum of rewards, `score` is normalized (0 uniformly
+    random, 1 best known) or, where a task says so, the success. A diverged seed has one row with status
+    "diverged" and no numbers. Unreadable parts of files are passed over with a warning that names them.
 
     Raises UserError where the folder holds no runs.
     """
@@ -158,8 +159,8 @@ def no_runs(results: str | Path, suite: str | None) -> UserError:
 
 
 _COLUMNS = (
-    "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
-    "episode", "status", "return", "success", "length", "score",
+    "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference", "episode",
+    "status", "return", "success", "length", "score",
 )  # fmt: skip
 
 
@@ -176,7 +177,14 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
     info = run.info
     reference = info["task_info"]["reference"]
     scale = reference["best"] - reference["random"]
-    head = (info["suite"], info["task"], info["algorithm"], variant_label(info), info["id"])
+    head = (
+        info["suite"],
+        info["task"],
+        info["algorithm"],
+        variant_label(info),
+        settings_kind(info),
+        info["id"],
+    )
     for line in run.evaluations:
         where = (*head, line["seed"], line["step"], inference_label(line["inference"]))
         if line["status"] != "ok":
@@ -192,8 +200,12 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
 
 
 def settings_kind(info: Mapping[str, Any]) -> str:
-    """Whose settings a run has: "paper" (the defaults and SETTINGS of the algorithm's file), "suite" (some
-    are the suite's), or "by hand"; or what the record itself says, such as "trial" or "tuned".
+    """Whose settings a run has.
+
+    "paper": the defaults and SETTINGS of the algorithm's file. "suite": some are the suite's or the task's.
+    "by hand": some were given on the command line and differ from those. "trial": one of a sweep. "tuned":
+    the best of a sweep, run again with fresh seeds. Records from before this was recorded say which options
+    were given by hand, but not whether they differ.
     """
     if "settings" in info:
         return str(info["settings"])
@@ -203,7 +215,14 @@ def settings_kind(info: Mapping[str, Any]) -> str:
 
 
 def variant_label(info: Mapping[str, Any]) -> str:
-    """The settings of a run that were given by hand, as one short text; empty for none."""
+    """The settings of a run that were given by hand, as one short text; empty for none.
+
+    Those that a sweep chose differ from task to task and are named by what they cost, `tuned, 6 trials`.
+    """
+    if settings_kind(info) == "tuned" and isinstance(sweep := info.get("sweep"), dict):
+        rest = {key: value for key, value in info["overrides"].items() if key not in sweep.get("chosen", {})}
+        others = variant_label({**info, "settings": "by hand", "overrides": rest})
+        return f"tuned, {sweep.get('trials')} trials" + (f", {others}" if others else "")
     task = {f"task.{key}": value for key, value in info.get("task_options", {}).items()}
     precision = info.get("precision", DEFAULT_PRECISION)
     given = task | info["overrides"] | ({} if precision == DEFAULT_PRECISION else {"precision": precision})

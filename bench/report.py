@@ -11,6 +11,7 @@ from bench.errors import unknown
 from bench.pairs import win_records
 from bench.protocol import Protocol
 from bench.published import tables as published
+from bench.records import settings_kind
 from bench.scores import Row, Scores, load
 from bench.stats import FEW_SEEDS, METRICS, REPLICATES, Estimate, Summary, summarize
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
@@ -23,6 +24,13 @@ IMPROVEMENT = (
     "Entry: the probability that a run of the row scores higher than a run of the column on the same task "
     "(ties count half), mean over tasks. Bold: its 95% interval excludes 0.50."
 )
+SETTINGS = {
+    "paper": "paper – the defaults of the algorithm's file and what it gives for a task",
+    "suite": "suite – some options are set by the suite for all algorithms",
+    "by hand": "by hand – some were given on the command line",
+    "trial": "trial – made to choose settings by: picked among others, it is too good",
+    "tuned": "tuned – for each task the best of so many trials, trained again with fresh seeds",
+}
 
 RANKS = (
     "Mean rank: 1 is the highest mean score of a task, ties share, mean over tasks; P(k): the share of tasks "
@@ -32,7 +40,7 @@ RANKS = (
 WINS = (
     "A task is won where the means differ by Welch's test over seeds at 5%, corrected by Holm's method for "
     "the tasks of the pair (as in bench compare), lost where the other wins, tied otherwise: too few seeds "
-    "make ties. Not counted: a task where one of the two has a single seed."
+    "make ties. Not counted: a task where one of the two has a single seed, or that is marked ‡."
 )
 
 
@@ -45,6 +53,7 @@ def render(
     replicates: int = REPLICATES,
     tasks: Collection[str] | None = None,
     bootstrap: str = "seeds",
+    trials: bool = False,
 ) -> str:
     """The report on `suite` (or on `tasks` of it) from the records below `results`, as md, csv or latex.
 
@@ -53,7 +62,7 @@ def render(
     """
     if fmt not in FORMATS:  # before all records are read
         raise unknown("format", fmt, FORMATS)
-    scores = load(Path(results), suite, protocol, inference, tasks)
+    scores = load(Path(results), suite, protocol, inference, tasks, trials)
     return render_scores(scores, fmt, replicates, bootstrap)
 
 
@@ -129,15 +138,17 @@ def aggregates(summary: Summary) -> Sheet:
         found = summary.aggregates.get(row)
         diverged = scores.diverged(row) > 0
         entries = [entry(found[name], diverged) for name in METRICS] if found else [NO_ENTRY] * len(METRICS)
-        rows.append((label(scores, row), [*entries, Entry(seeds_of(scores, row))]))
+        rows.append(
+            (label(scores, row), [*entries, Entry(seeds_of(scores, row)), Entry(scores.settings(row))])
+        )
     rule = [BOLD] + ["–: no aggregate, because a whole task is missing."] * (
         len(summary.aggregates) < len(summary.order)
     )
     over = f"over {_counted(len(scores.tasks), 'task')}" if scores.tasks else "are reported as means only"
-    title = f"{scores.suite}: scores {over}"
-    head = [*METRICS, "Seeds"]
+    title = f"{scores.heading}: scores {over}"
+    head = [*METRICS, "Seeds", "Settings"]
     rows += published.aggregate_rows(scores, head)
-    return Sheet(title, "Algorithm", head, rows, foot(summary) + rule, scores.notes)
+    return Sheet(title, "Algorithm", head, rows, foot(summary) + settings(scores) + rule, scores.notes)
 
 
 def tasks(summary: Summary) -> Sheet:
@@ -156,7 +167,7 @@ def tasks(summary: Summary) -> Sheet:
     head = [label(scores, row) for row in [*summary.order, *means]]
     rule = BOLD.replace("column", "line")
     return Sheet(
-        f"{scores.suite}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
+        f"{scores.heading}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
     )
 
 
@@ -171,7 +182,7 @@ def improvements(summary: Summary) -> Sheet:
         )
         for name, x in zip(names, complete, strict=True)
     ]
-    title = f"{summary.scores.suite}: probability of improvement"
+    title = f"{summary.scores.heading}: probability of improvement"
     return Sheet(title, "Row > column", names, rows, [*foot(summary), IMPROVEMENT], summary.scores.notes)
 
 
@@ -186,7 +197,7 @@ def against_leader(summary: Summary) -> Sheet:
     rule = IMPROVEMENT.replace("the row", "the column").replace(
         "a run of the column on", "a run of the row on"
     )
-    title = f"{summary.scores.suite}: probability that {leader} improves on the others"
+    title = f"{summary.scores.heading}: probability that {leader} improves on the others"
     return Sheet(title, "Other", [f"P({leader} > other)"], rows, [*foot(summary), rule], summary.scores.notes)
 
 
@@ -205,7 +216,7 @@ def ranks(summary: Summary) -> Sheet:
     rule = [RANKS + " " + BOLD] + [
         f"Without a rank, because a whole task is missing: {', '.join(absent)}."
     ] * (len(absent) > 0)
-    title = f"{scores.suite}: ranks over {_counted(len(scores.tasks), 'task')}"
+    title = f"{scores.heading}: ranks over {_counted(len(scores.tasks), 'task')}"
     return Sheet(title, "Algorithm", head, rows, [*foot(summary), *rule], scores.notes)
 
 
@@ -222,7 +233,7 @@ def wins(summary: Summary, leader_only: bool = False) -> Sheet:
         for x in complete
     ]
     head = [label(summary.scores, row, diverged=True) for row in columns]
-    title = f"{summary.scores.suite}: tasks won / tied / lost by the row against the column"
+    title = f"{summary.scores.heading}: tasks won / tied / lost by the row against the column"
     return Sheet(title, "Row", head, rows, [*foot(summary), WINS], summary.scores.notes)
 
 
@@ -250,6 +261,13 @@ def foot(summary: Summary) -> list[str]:
     if scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
     return sentences + published.foot(scores)
+
+
+def settings(scores: Scores) -> list[str]:
+    """What the column of settings says, for the kinds that occur."""
+    kinds = {settings_kind(run.info) for run in scores.runs}
+    found = [text for kind, text in SETTINGS.items() if kind in kinds]
+    return [f"Settings: {'; '.join(found)}."] if found else []
 
 
 def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:

@@ -11,7 +11,7 @@ from bench.arguments import positive
 from bench.bootstrap import BOOTSTRAPS, REPLICATES
 from bench.listing import suite_of
 from bench.plan import select_tasks
-from bench.protocol import PROTOCOLS, find_protocol
+from bench.protocol import NAMES, find_protocol
 from bench.published.rows import load_with_reported
 from bench.scores import INFERENCES, load
 from bench.task import Suite
@@ -27,13 +27,24 @@ def add_parsers(commands: Any, suites: Mapping[str, Suite]) -> None:
     parser.add_argument(
         "--sources", metavar="GLOBS", help="names in results/published; default: all; means --reported"
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1, and say why, where runs are not comparable (‡)"
+    )
     add_scoring(parser)
+    _add_trials(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _report(options, suites))
     parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
     add_scoring(parser)
+    _add_trials(parser)
     add_results(parser)
     parser.set_defaults(command=_leaderboard)
+
+
+def _add_trials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials", action="store_true", help="also rows of runs that sweeps chose settings by"
+    )
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +55,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """The options that say how records become scores and intervals."""
     add = parser.add_argument
-    add("--protocol", default="final", help=f"which number is the score: {', '.join(PROTOCOLS)}")
+    add("--protocol", default="final", help=f"which number is the score: {NAMES}")
     add(
         "--replicates", type=positive, default=REPLICATES, metavar="N",
         help=f"of the bootstrap; default: {REPLICATES}",
@@ -69,12 +80,19 @@ def _report(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
             options.inference,
             options.tasks,
             options.sources,
+            options.trials,
         )
     else:
-        scores = load(options.results, suite.name, protocol, options.inference, _chosen(suite, options.tasks))
+        chosen = _chosen(suite, options.tasks)
+        scores = load(options.results, suite.name, protocol, options.inference, chosen, options.trials)
     text = report.render_scores(scores, options.format, options.replicates, options.bootstrap)
     sys.stdout.write(text)
-    return 0
+    if not options.strict:
+        return 0
+    found = [note for note in scores.notes if note.startswith("‡")]
+    for note in found:
+        print(f"bench: {note}", file=sys.stderr)
+    return 1 if found else 0
 
 
 def _chosen(suite: Suite, globs: str | None) -> set[str] | None:
@@ -89,7 +107,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
     protocol = find_protocol(options.protocol)
     path = write_leaderboard(
-        options.results, protocol, options.replicates, options.inference, options.bootstrap
+        options.results, protocol, options.replicates, options.inference, options.bootstrap, options.trials
     )
     print(f"wrote {path}")
     return 0

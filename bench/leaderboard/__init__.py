@@ -32,6 +32,7 @@ def write_leaderboard(
     replicates: int = REPLICATES,
     inference: str = "default",
     bootstrap: str = "seeds",
+    trials: bool = False,
 ) -> Path:
     """Write `results`/leaderboard/index.html with the plots of every suite; the path of the page.
 
@@ -39,7 +40,7 @@ def write_leaderboard(
     """
     results = Path(results)
     folder = results / "leaderboard"
-    summaries, unusable = _summaries(results, protocol, replicates, inference, bootstrap)
+    summaries, unusable = _summaries(results, protocol, replicates, inference, bootstrap, trials)
     look = plots.looks(row for summary in summaries for row in summary.scores.rows)
     folder.mkdir(parents=True, exist_ok=True)
     for old in (old for pattern in _WRITTEN for old in folder.glob(pattern)):
@@ -65,7 +66,7 @@ def file_stem(suite: str) -> str:
 
 
 def _summaries(
-    results: Path, protocol: Protocol, replicates: int, inference: str, bootstrap: str
+    results: Path, protocol: Protocol, replicates: int, inference: str, bootstrap: str, trials: bool
 ) -> tuple[list[Summary], list[str]]:
     """The statistics of every suite with usable runs, and notes on files that belong to none."""
     runs, problems = read_runs(results, None)
@@ -77,9 +78,12 @@ def _summaries(
     for suite, found in sorted(by_suite.items()):
         own = [note for note in notes if _names(note, suite)]
         try:
-            scores = build(found, own, results, suite, protocol, inference)
-        except UserError:  # none of its runs is usable
-            unusable += [*own, f"results: no run of {suite} can be scored"]
+            scores = build(found, own, results, suite, protocol, inference, trials=trials)
+        except UserError as error:  # none of its runs is usable
+            unusable += [
+                *own,
+                f"results: no run of {suite} can be scored: {str(error).replace(str(results), 'results')}",
+            ]
         else:
             summaries.append(summarize(scores, replicates, bootstrap))
     if not summaries:
@@ -101,7 +105,7 @@ def _section(summary: Summary, look: Mapping[Row, plots.Look], folder: Path) -> 
     plots.save(lambda theme: plots.curves(summary, found, look, theme), folder / f"{stem}-curves")
     plots.save_png(lambda theme: plots.overview(summary, look, theme), folder / f"{stem}-overview.png")
     return {
-        "suite": scores.suite,
+        "suite": scores.heading,
         "stem": stem,
         "statement": _statement(scores),
         "leader": summary.order[0].label if summary.aggregates else "",

@@ -28,12 +28,13 @@ def load_with_reported(
     inference: str = "default",
     globs: str | None = None,
     sources: str | None = None,
+    trials: bool = False,
 ) -> Scores:
     """The scores of the runs made here, if there are any, and those that others report.
 
     home: the suite that `suite` is a list of tasks of, or `suite` itself. globs: tasks; None: those of the
     runs made here, or all with reported scores where there are no runs. sources: globs of names in
-    `results`/published; None: all. Raises UserError where nothing is found.
+    `results`/published; None: all. trials: with those of sweeps. Raises UserError where nothing is found.
     """
     published, problems = read_published(results, home.name)
     published = _of_sources(published, sources, suite.name)
@@ -44,7 +45,7 @@ def load_with_reported(
     if not runs and not published:
         raise UserError(f"{no_runs(results, suite.name)}. Scores that others report: bench import --help")
     if runs:
-        scores = build(runs, shorten(said, results), results, suite.name, protocol, inference)
+        scores = build(runs, shorten(said, results), results, suite.name, protocol, inference, trials=trials)
     else:
         scores = Scores(suite.name, protocol, inference, [], {}, tuple(shorten(said, results)), frozenset())
     scores = replace(scores, notes=(*scores.notes, *problems))

@@ -174,7 +174,8 @@ def _print_scores(runs: Sequence[Submitted]) -> None:
 
 
 def _scores(suite: str, runs: Sequence[records.RunRecord]) -> Iterator[str]:
-    scores = build(runs, [], Path(), suite, PROTOCOLS["final"])
+    alone = all(records.settings_kind(run.info) == "trial" for run in runs)
+    scores = build(runs, [], Path(), suite, PROTOCOLS["final"], trials=alone)
     for task in scores.tasks:
         for row in scores.rows:
             cells = scores.cells.get((row, task), {})

@@ -97,7 +97,17 @@ RUN: Mapping[str, Rule] = {
     "created": (_is_time, "a time with its zone, such as 2026-01-31T12:00:00+00:00"),
 }  # fmt: skip
 
-RUN_OPTIONAL: Mapping[str, Rule] = {"task_options": TEXTS, "precision": TEXT}
+SWEEP: Mapping[str, Rule] = {"name": TEXT, "search": TEXT, "trial": COUNT, "chosen": SETTING}
+
+TUNED: Mapping[str, Rule] = {**SWEEP, "trials": COUNT, "policies": COUNT}
+
+RUN_OPTIONAL: Mapping[str, Rule] = {
+    "task_options": TEXTS,
+    "precision": TEXT,
+    "evaluation_seeds": TEXT,
+    "settings": (lambda value: value in records.KINDS, f"one of {', '.join(records.KINDS)}"),
+    "sweep": OBJECT,
+}
 
 TASK_INFO: Mapping[str, Rule] = {"reference": OBJECT, "max_steps": COUNT, "identity": TEXTS}
 
@@ -140,6 +150,7 @@ SUMMARY: Mapping[str, Rule] = {
 def run_faults(info: Mapping[str, Any]) -> Iterator[str]:
     """What of run.json is not as it has to be, as sentences."""
     yield from _faults("run.json", info, RUN, RUN_OPTIONAL)
+    yield from _sweep_faults(info)
     inner = info.get("task_info")
     if not isinstance(inner, dict):
         return
@@ -149,6 +160,18 @@ def run_faults(info: Mapping[str, Any]) -> Iterator[str]:
         faults = list(_faults("run.json: reference", reference, REFERENCE, REFERENCE_OPTIONAL))
         if not faults and reference["best"] <= reference["random"]:
             faults.append("run.json: the reference 'best' has to be above 'random'")
+        yield from faults
+
+
+def _sweep_faults(info: Mapping[str, Any]) -> Iterator[str]:
+    kind, sweep = info.get("settings"), info.get("sweep")
+    if (kind in ("trial", "tuned")) != (sweep is not None):
+        yield "run.json: 'sweep' is there for the settings trial and tuned, and for no others"
+    elif isinstance(sweep, dict):
+        faults = list(_faults("run.json: sweep", sweep, TUNED if kind == "tuned" else SWEEP))
+        overrides = info.get("overrides")
+        if not faults and isinstance(overrides, dict) and not sweep["chosen"].items() <= overrides.items():
+            faults.append("run.json: sweep: 'chosen' is not among the overrides")
         yield from faults
 
 

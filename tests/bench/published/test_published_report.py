@@ -61,7 +61,8 @@ def test_reported_seeds_have_all_statistics_and_a_badge_everywhere(both: Path) -
     assert not any("| P |" in line or " M |" in line for line in lines)
     (own,) = [line for line in lines if line.startswith("| P [reported: paper] |") and "40.0" in line]
     assert own.split("|")[2].split()[0].strip("*") == "35.0"  # 20, 30, 40, 50 of 10 to 60
-    assert own.split("|")[-2].strip() == "2–4"
+    assert own.split("|")[-3].strip() == "2–4"
+    assert own.split("|")[-2].strip() == "reported"
     assert text.count("[reported: paper]: Authors of paper.") == 6  # one for each table
     assert "not checked" in text
 
