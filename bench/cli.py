@@ -194,7 +194,7 @@ def _carry_out(
     with Display(len(waiting), console) as display:
         execute_all(waiting, partial(_work, results, device, workers), jobs, threads, display)
     for title, error in display.errors.items():
-        console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{title}: {printable(error)}", markup=False, highlight=False, soft_wrap=True)
     return display
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.errors import printable
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -48,7 +50,7 @@ def markdown(sheet: Sheet) -> str:
 
 def _md(text: str) -> str:
     """Text without a meaning to Markdown or HTML; underscores inside words have none and stay."""
-    text = re.sub(r"([\\`*|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
+    text = re.sub(r"([\\`*|])", r"\\\1", printable(" ".join(text.split()))).replace("](", "]\\(")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -94,7 +96,7 @@ _TEX = {
 
 def _tex(text: str) -> str:
     """Text without a meaning to LaTeX; hyphens never join to a dash, because commands have options."""
-    text = " ".join(text.split()).replace("--", "-\0-")
+    text = printable(" ".join(text.split())).replace("--", "-\0-")
     return "".join(_TEX.get(character, character) for character in text).replace("\0", "{}")
 
 

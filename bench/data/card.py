@@ -223,7 +223,7 @@ def _read(path: Path) -> Card | None:
     try:
         stored = json.loads(path.read_text())
         return from_json(stored["card"]) if stored["sha256"] == _sha256(stored["card"]) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

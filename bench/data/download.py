@@ -45,8 +45,9 @@ class Part:
         """The ETag or date of what the part holds of this URL; None where it cannot be continued."""
         try:
             about = json.loads(self.about.read_text())
-            return about["validator"] if about["url"] == url and self.size else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            known = about["validator"] if about["url"] == url and self.size else None
+            return known if isinstance(known, str) else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

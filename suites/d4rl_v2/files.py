@@ -118,7 +118,9 @@ def _load(facts: DatasetFacts, path: Path) -> Arrays:
                     f"A file of D4RL has {', '.join(REQUIRED)}; {again}"
                 )
             return {name: _column(name, np.asarray(file[name])) for name in there}
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # of damaged bytes HDF5 and h5py raise nearly anything
         size = path.stat().st_size
         raise UserError(
             f"{path} ({size:,} bytes) {_damage(size, str(error))}; move it away and {again}"
