@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Dataset:
         Raises UserError, naming the episode, where shapes disagree, a number is not finite or an
         action lies outside [-1, 1].
         """
-        columns: dict[str, list[np.ndarray]] = {field.name: [] for field in fields(Dataset)}
+        kept: list[Episode] = []  # each number once, in single precision: obs and next_obs are views of one array
         sizes = None  # D and A of the first episode
         for number, episode in enumerate(episodes):
             _check(number, episode)
@@ -79,19 +79,10 @@ class Dataset:
                     f"episode {number} has observations and actions of sizes {episode.obs.shape[1]} and "
                     f"{episode.action.shape[1]}, episode 0 of {sizes[0]} and {sizes[1]}; all need the same"
                 )
-            last = np.zeros(len(episode.reward), np.float32)
-            last[-1] = 1
-            columns["obs"].append(episode.obs[:-1])
-            columns["next_obs"].append(episode.obs[1:])
-            columns["action"].append(episode.action)
-            columns["next_action"].append(np.concatenate([episode.action[1:], episode.action[-1:]]))
-            columns["reward"].append(episode.reward)
-            columns["terminal"].append(last * episode.terminal)
-            columns["timeout"].append(last * (not episode.terminal))
-        if not columns["obs"]:
+            kept.append(Episode(*map(_single, (episode.obs, episode.action, episode.reward)), episode.terminal))
+        if not kept:
             raise UserError("a data set needs at least one episode; none was given")
-        arrays = {name: np.concatenate(parts).astype(np.float32) for name, parts in columns.items()}
-        return Dataset(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+        return Dataset(**{name: torch.from_numpy(_joined(name, kept)) for name in _COLUMNS})
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same transitions on another device."""
@@ -139,7 +130,8 @@ class Dataset:
 
     def normalized(self, mean: Tensor, std: Tensor) -> "Dataset":
         """Observations shifted and scaled; the rest unchanged."""
-        return replace(self, obs=(self.obs - mean) / std, next_obs=(self.next_obs - mean) / std)
+        obs, next_obs = (numbers.sub(mean).div_(std) for numbers in (self.obs, self.next_obs))
+        return replace(self, obs=obs, next_obs=next_obs)
 
     def sha256(self) -> str:
         """Hash of the content: field names, shapes and numbers."""
@@ -147,8 +139,41 @@ class Dataset:
         for field in fields(self):
             tensor = getattr(self, field.name).cpu().contiguous()
             digest.update(f"{field.name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().tobytes())
+            digest.update(tensor.numpy().data)  # no copy
         return digest.hexdigest()
+
+
+def _single(numbers: np.ndarray) -> np.ndarray:
+    """A copy in single precision, so that what it was made of can be freed."""
+    return np.array(numbers, np.float32)
+
+
+_COLUMNS: dict[str, Callable[[Episode], np.ndarray]] = {
+    "obs": lambda e: e.obs[:-1],
+    "action": lambda e: e.action,
+    "reward": lambda e: e.reward,
+    "next_obs": lambda e: e.obs[1:],
+    "next_action": lambda e: np.concatenate([e.action[1:], e.action[-1:]]),
+    "terminal": lambda e: _at_end(len(e.reward), e.terminal),
+    "timeout": lambda e: _at_end(len(e.reward), not e.terminal),
+}
+
+
+def _joined(name: str, episodes: Sequence[Episode]) -> np.ndarray:
+    """One column of all episodes, without a second copy of it."""
+    steps = sum(len(episode.reward) for episode in episodes)
+    joined = np.empty((steps, *_COLUMNS[name](episodes[0]).shape[1:]), np.float32)
+    start = 0
+    for episode in episodes:
+        joined[start : start + len(episode.reward)] = _COLUMNS[name](episode)
+        start += len(episode.reward)
+    return joined
+
+
+def _at_end(steps: int, value: bool) -> np.ndarray:
+    flags = np.zeros(steps, np.float32)
+    flags[-1] = value
+    return flags
 
 
 def _check(number: int, episode: Episode) -> None:
