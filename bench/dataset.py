@@ -69,7 +69,9 @@ class Dataset:
         Raises UserError, naming the episode, where shapes disagree, a number is not finite or an
         action lies outside [-1, 1].
         """
-        kept: list[Episode] = []  # each number once, in single precision: obs and next_obs are views of one array
+        kept: list[
+            Episode
+        ] = []  # each number once, in single precision: obs and next_obs are views of one array
         sizes = None  # D and A of the first episode
         for number, episode in enumerate(episodes):
             _check(number, episode)
@@ -79,7 +81,9 @@ class Dataset:
                     f"episode {number} has observations and actions of sizes {episode.obs.shape[1]} and "
                     f"{episode.action.shape[1]}, episode 0 of {sizes[0]} and {sizes[1]}; all need the same"
                 )
-            kept.append(Episode(*map(_single, (episode.obs, episode.action, episode.reward)), episode.terminal))
+            kept.append(
+                Episode(*map(_single, (episode.obs, episode.action, episode.reward)), episode.terminal)
+            )
         if not kept:
             raise UserError("a data set needs at least one episode; none was given")
         return Dataset(**{name: torch.from_numpy(_joined(name, kept)) for name in _COLUMNS})

@@ -216,7 +216,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"--seeds {text!r} is not a list of seeds; write 0-4 or 0,2,7")
-        if max(len(first), len(last)) > len(str(LARGEST_SEED)):  # Python reads no number of thousands of digits
+        if max(len(first), len(last)) > len(
+            str(LARGEST_SEED)
+        ):  # Python reads no number of thousands of digits
             raise UserError(f"--seeds {text[:40]!r}... has a number of too many digits; {_SEEDS}")
         start, stop = int(first), int(last or first)
         if max(start, stop) > LARGEST_SEED:

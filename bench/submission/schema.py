@@ -167,7 +167,9 @@ def kept_line_faults(line: Mapping[str, Any]) -> Iterator[str]:
     faults = list(_faults("it", line, LINE))
     yield from faults or _faults("it", line, DIVERGED if line["status"] == "diverged" else _KEPT_LINE)
     if not faults and line["status"] == "ok":
-        episodes = {len(v) for v in (line["returns"], line["success"], line["lengths"]) if isinstance(v, list)}
+        episodes = {
+            len(v) for v in (line["returns"], line["success"], line["lengths"]) if isinstance(v, list)
+        }
         if len(episodes) > 1:
             yield "its lists are of different lengths"
 

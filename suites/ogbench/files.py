@@ -29,7 +29,7 @@ def read(facts: EnvironmentFacts, dataset: str, task: int, folder: Path) -> Data
     file is missing or damaged.
     """
     path = folder / f"{dataset}.npz"
-    arrays = _load(path, single=("observations", "actions"))
+    arrays = _load(path, single=("observations", "actions"), skipped=("qvel",))  # no reward depends on it
     problems = list(_problems(path.name, arrays, facts))
     if problems:
         raise UserError(
@@ -72,8 +72,9 @@ def _labelling(env_id: str) -> OwnGlobalGenerator:
     return OwnGlobalGenerator(make(env_id))
 
 
-def _load(path: Path, single: Collection[str] = ()) -> Arrays:
-    """All arrays of the file, in memory; those named in `single` in single precision where they were in double.
+def _load(path: Path, single: Collection[str] = (), skipped: Collection[str] = ()) -> Arrays:
+    """All arrays of the file, in memory; those named in `single` in single precision where they were in double,
+    and without those in `skipped`.
 
     Raises UserError where they cannot be read.
     """
@@ -81,7 +82,8 @@ def _load(path: Path, single: Collection[str] = ()) -> Arrays:
         raise UserError(f"{path} does not exist; get it with: bench data fetch {path.stem}")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: _single(file[name]) if name in single else file[name] for name in file.files}
+            names = [name for name in file.files if name not in skipped]
+            return {name: _single(file[name]) if name in single else file[name] for name in names}
     except Exception as error:  # of damaged bytes zipfile, zlib and numpy raise nearly anything
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

@@ -52,7 +52,11 @@ def json_of_a_stranger(data: bytes) -> None:
     """run.json, a line and a summary in an archive: what the schema says of any object."""
     with contextlib.suppress(UserError):
         content = strict.parse(data, "run.json")
-        for faults in (schema.run_faults(content), schema.line_faults(1, content), schema.summary_faults(content)):
+        for faults in (
+            schema.run_faults(content),
+            schema.line_faults(1, content),
+            schema.summary_faults(content),
+        ):
             for fault in faults:
                 assert fault.isprintable(), fault
 
@@ -127,7 +131,9 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     packed = (FOLDER / "seed.tar.gz").read_bytes()
     yield "archive_of_a_stranger", packed
     yield "tar_of_a_stranger", gzip.decompress(packed)
-    rows = SimpleNamespace(obs=np.zeros((3, FACTS.obs_dim), "f4"), action=np.zeros((3, FACTS.action_dim), "f4"))
+    rows = SimpleNamespace(
+        obs=np.zeros((3, FACTS.obs_dim), "f4"), action=np.zeros((3, FACTS.action_dim), "f4")
+    )
     for save in (np.savez, np.savez_compressed):
         file = io.BytesIO()
         save(file, observations=rows.obs, actions=rows.action, terminals=np.array([0, 0, 1], bool))

@@ -60,7 +60,9 @@ def _write_ogbench(path: Path, count: int, real: type, rng: np.random.Generator)
         "terminals": ends, "qpos": _numbers(rng, rows, 21, real), "qvel": _numbers(rng, rows, 20, real),
     }  # fmt: skip
     np.savez(path, **columns)
-    np.savez(path.with_name(path.stem + "-val.npz"), **{name: array[:2002] for name, array in columns.items()})
+    np.savez(
+        path.with_name(path.stem + "-val.npz"), **{name: array[:2002] for name, array in columns.items()}
+    )
 
 
 def _write_d4rl(path: Path, count: int, real: type, rng: np.random.Generator) -> None:
@@ -96,7 +98,9 @@ def _write_minari(count: int, rng: np.random.Generator) -> None:
     root = SUITES["minari-mujoco"].find(TASKS["minari"]).source.folder().parents[2]
     root.mkdir(parents=True, exist_ok=True)
     with minari_root(root), without_advice():
-        minari.create_dataset_from_buffers("mujoco/halfcheetah/medium-v0", buffers, env=env, algorithm_name="none")
+        minari.create_dataset_from_buffers(
+            "mujoco/halfcheetah/medium-v0", buffers, env=env, algorithm_name="none"
+        )
 
 
 def train(kind: str, updates: int) -> None:
@@ -112,10 +116,10 @@ def train(kind: str, updates: int) -> None:
     from suites import SUITES
 
     torch.set_num_threads(1)
-    keep_freed_memory()
     suite = {"ogbench": "ogbench", "d4rl": "d4rl-v2", "minari": "minari-mujoco"}[kind.partition("-")[0]]
     task = SUITES[suite].task(TASKS[kind])
     dataset = task.load()
+    keep_freed_memory()
     size = sum(getattr(dataset, field.name).nbytes for field in fields(dataset))
     iql = ALGORITHMS["iql"]
     algorithm = iql(iql.Config(hidden=(64, 64), batch_size=64, normalize_obs=True))
@@ -137,7 +141,11 @@ def measure(kind: str, count: int, updates: int = 100) -> tuple[float, int]:
             for step in (["--write", str(number)], ["--train", str(updates)]):
                 words = [sys.executable, __file__, *step, kind]
                 said = subprocess.run(
-                    words, env=os.environ | own | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+                    words,
+                    env=os.environ | own | {"PYTHONPATH": path},
+                    capture_output=True,
+                    text=True,
+                    check=False,
                 )
                 if said.returncode:
                     raise RuntimeError(said.stderr)
@@ -148,7 +156,9 @@ def measure(kind: str, count: int, updates: int = 100) -> tuple[float, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("kinds", nargs="*", choices=[*TASKS, []], default=[], metavar="KIND", help=", ".join(TASKS))
+    parser.add_argument(
+        "kinds", nargs="*", choices=[*TASKS, []], default=[], metavar="KIND", help=", ".join(TASKS)
+    )
     parser.add_argument("--transitions", type=int, default=1_000_000)
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--train", type=int, help=argparse.SUPPRESS)

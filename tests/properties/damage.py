@@ -10,10 +10,13 @@ SCALARS = (
     | st.integers(-5, 5)
     | st.sampled_from([2**63, -(10**400), 1e308, -1e308, 5e-324, float("nan"), float("inf"), 0.5])
     | st.text(max_size=6)
-    | st.sampled_from(["\x1b[31mred", "\ud800", "\u202e", "a\nb", "../../x", "$\\frac{", "{}{0}", "<b>", "|", "_^%"])
+    | st.sampled_from(
+        ["\x1b[31mred", "\ud800", "\u202e", "a\nb", "../../x", "$\\frac{", "{}{0}", "<b>", "|", "_^%"]
+    )
 )
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
 )
 
 

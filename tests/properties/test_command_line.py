@@ -1,7 +1,6 @@
 """Whatever words a command is given: an exit code, one line that says what is wrong, never a traceback."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ from bench import plan, settings
 from bench.algorithm import BaseConfig
 from bench.cli import KNOWN
 from bench.errors import UserError, printable
-from suites import SUITES
 
 # What a shell can pass: any bytes but 0, as Python decodes them; long numbers are a case of their own.
-TEXT = st.text(
-    st.characters(exclude_characters="\0", exclude_categories=()), max_size=12
-) | st.sampled_from(["", "-1", "0", "9" * 5000, "1e999", "nan", "²", "٣", "\x1b[31m", "\udcff", "../x", "*", "["])
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=12) | st.sampled_from(
+    ["", "-1", "0", "9" * 5000, "1e999", "nan", "²", "٣", "\x1b[31m", "\udcff", "../x", "*", "["]
+)
 COMMANDS = (
     "list", "report", "leaderboard", "compare", "data", "tuning", "pack", "verify", "evaluate", "scaling",
     "check", "run",
@@ -32,11 +30,6 @@ WORDS = TEXT | st.sampled_from(
         "my.py:Algo", "iql.expectile=2", "sorl.steps=0",
     ]
 )  # fmt: skip
-
-
-def harmless(words: Sequence[str]) -> bool:
-    """No training, and no file where the words say."""
-    return words[0] != "run" or "nosuch" in words
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -86,9 +79,6 @@ def test_any_inference_becomes_settings_or_a_sentence(key: str, value: str) -> N
         assert printable(str(error))
 
 
-SEEDS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), min_size=1, max_size=4)
-
-
 @given(TEXT | st.text("0123456789,- ", max_size=12))
 @example("9" * 5000)
 @example("99999999999999999999")
@@ -134,7 +124,9 @@ def test_any_plugin_file_that_is_no_algorithm_is_said_in_one_line(
     path.write_bytes(content)
     source = f"{path}:Algo"
     words = ["check", source] if command == "check" else ["run", "diagnostic", "--algorithm", source]
-    code, out, err = keeps_its_promises(*words, *(["--results", str(tmp_path / "r")] if command == "run" else []))
+    code, out, err = keeps_its_promises(
+        *words, *(["--results", str(tmp_path / "r")] if command == "run" else [])
+    )
     assert code in (1, 2), out + err
     assert "Traceback" not in err
 
@@ -148,7 +140,3 @@ def test_any_bytes_as_a_plugin_are_answered(content: bytes) -> None:
         inside.parent.mkdir()
         inside.write_bytes(b"if 0:\n  " + content.replace(b"\n", b"\n  ") if content[:1] != b"#" else content)
         assert keeps_its_promises("check", f"{inside}:Algo")[0] == 2
-
-
-def test_words_of_every_suite_are_known_to_the_commands() -> None:
-    assert {"diagnostic", "classic"} <= set(SUITES)
