@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -69,9 +69,7 @@ class Dataset:
         Raises UserError, naming the episode, where shapes disagree, a number is not finite or an
         action lies outside [-1, 1].
         """
-        kept: list[
-            Episode
-        ] = []  # each number once, in single precision: obs and next_obs are views of one array
+        columns = {field.name: _Growing() for field in fields(Dataset)}
         sizes = None  # D and A of the first episode
         for number, episode in enumerate(episodes):
             _check(number, episode)
@@ -81,12 +79,18 @@ class Dataset:
                     f"episode {number} has observations and actions of sizes {episode.obs.shape[1]} and "
                     f"{episode.action.shape[1]}, episode 0 of {sizes[0]} and {sizes[1]}; all need the same"
                 )
-            kept.append(
-                Episode(*map(_single, (episode.obs, episode.action, episode.reward)), episode.terminal)
-            )
-        if not kept:
+            last = np.zeros(len(episode.reward), np.float32)
+            last[-1] = 1
+            columns["obs"].add(episode.obs[:-1])
+            columns["next_obs"].add(episode.obs[1:])
+            columns["action"].add(episode.action)
+            columns["next_action"].add(np.concatenate([episode.action[1:], episode.action[-1:]]))
+            columns["reward"].add(episode.reward)
+            columns["terminal"].add(last * episode.terminal)
+            columns["timeout"].add(last * (not episode.terminal))
+        if sizes is None:
             raise UserError("a data set needs at least one episode; none was given")
-        return Dataset(**{name: torch.from_numpy(_joined(name, kept)) for name in _COLUMNS})
+        return Dataset(**{name: torch.from_numpy(column.taken()) for name, column in columns.items()})
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same transitions on another device."""
@@ -147,37 +151,24 @@ class Dataset:
         return digest.hexdigest()
 
 
-def _single(numbers: np.ndarray) -> np.ndarray:
-    """A copy in single precision, so that what it was made of can be freed."""
-    return np.array(numbers, np.float32)
+class _Growing:
+    """Rows of a column in single precision, in one array that grows: nothing is held twice until the end."""
 
+    def __init__(self) -> None:
+        self.array, self.rows = np.empty(0, np.float32), 0
 
-_COLUMNS: dict[str, Callable[[Episode], np.ndarray]] = {
-    "obs": lambda e: e.obs[:-1],
-    "action": lambda e: e.action,
-    "reward": lambda e: e.reward,
-    "next_obs": lambda e: e.obs[1:],
-    "next_action": lambda e: np.concatenate([e.action[1:], e.action[-1:]]),
-    "terminal": lambda e: _at_end(len(e.reward), e.terminal),
-    "timeout": lambda e: _at_end(len(e.reward), not e.terminal),
-}
+    def add(self, rows: np.ndarray) -> None:
+        needed = self.rows + len(rows)
+        if needed > len(self.array):
+            shape = (max(needed, len(self.array) * 9 // 8), *rows.shape[1:])
+            self.array.resize(shape, refcheck=False)  # large arrays stay where they are: no copy
+        self.array[self.rows : needed] = rows
+        self.rows = needed
 
-
-def _joined(name: str, episodes: Sequence[Episode]) -> np.ndarray:
-    """One column of all episodes, without a second copy of it."""
-    steps = sum(len(episode.reward) for episode in episodes)
-    joined = np.empty((steps, *_COLUMNS[name](episodes[0]).shape[1:]), np.float32)
-    start = 0
-    for episode in episodes:
-        joined[start : start + len(episode.reward)] = _COLUMNS[name](episode)
-        start += len(episode.reward)
-    return joined
-
-
-def _at_end(steps: int, value: bool) -> np.ndarray:
-    flags = np.zeros(steps, np.float32)
-    flags[-1] = value
-    return flags
+    def taken(self) -> np.ndarray:
+        """All rows; nothing can be added any more."""
+        self.array.resize((self.rows, *self.array.shape[1:]), refcheck=False)
+        return self.array
 
 
 def _check(number: int, episode: Episode) -> None:

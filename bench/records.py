@@ -250,8 +250,8 @@ def _read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
 
 
 def _parse(text: str) -> Any:
-    """The content of JSON, with printable texts. Raises ValueError for what is none, RecursionError for what is
-    nested too deeply.
+    """The content of JSON, with printable texts. Raises ValueError for what is none, RecursionError for what
+    is nested too deeply.
     """
     value = json.loads(text)
     return value if text.isprintable() and "\\" not in text else _printable(value)

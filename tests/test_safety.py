@@ -184,7 +184,7 @@ def test_a_download_that_began_on_https_stays_there(before: str, after: str, fol
     "url", ["http://example.org/a.npz", "file:///etc/passwd", "ftp://example.org/a.npz", ""]
 )
 def test_a_published_address_that_anybody_could_fake_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(UserError, match="not https|no published URL"):
+    with pytest.raises(UserError, match=r"not https|no published URL"):
         fetch(source(tmp_path, url), Lock(tmp_path / "lock"))
 
 

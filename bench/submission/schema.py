@@ -138,13 +138,16 @@ SUMMARY: Mapping[str, Rule] = {
 }
 
 
-_KEPT_REFERENCE: Mapping[str, Rule] = {"random": NUMBER, "best": NUMBER} | REFERENCE_OPTIONAL
+_KEPT_REFERENCE: Mapping[str, Rule] = {"random": NUMBER, "best": NUMBER, **REFERENCE_OPTIONAL}
 
 _KEPT_RUN: Mapping[str, Rule] = {
-    key: rule for key, rule in (RUN | RUN_OPTIONAL).items() if key not in ("format", "created", "versions")
-} | {"created": TEXT}
+    key: TEXT if key == "created" else rule
+    for key, rule in {**RUN, **RUN_OPTIONAL}.items()
+    if key not in ("format", "versions")
+}
 
-_KEPT_LINE: Mapping[str, Rule] = LINE | {
+_KEPT_LINE: Mapping[str, Rule] = {
+    **LINE,
     # null: the environment paid a number that JSON has no word for
     "returns": (_list_of(lambda item: item is None or is_number(item)), "a list of numbers"),
     "success": PLAYED["success"],

@@ -67,7 +67,7 @@ def transitions(arrays: Arrays, max_steps: int) -> Dataset:
 
 
 def _taken(arrays: Arrays, max_steps: int) -> Dataset:
-    """`transitions`, which empties `arrays`: no column is held twice for longer than it takes to convert it."""
+    """`transitions`, which empties `arrays`, so that no column is held twice longer than needed."""
     kept = _kept(arrays, max_steps)
     row = np.flatnonzero(kept)
     terminal = arrays["terminals"][row].astype(bool)

@@ -8,6 +8,7 @@ the rule of `success_timing='pre'`.
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,8 +74,7 @@ def _labelling(env_id: str) -> OwnGlobalGenerator:
 
 
 def _load(path: Path, single: Collection[str] = (), skipped: Collection[str] = ()) -> Arrays:
-    """All arrays of the file, in memory; those named in `single` in single precision where they were in double,
-    and without those in `skipped`.
+    """All arrays of the file but those in `skipped`, in memory; those in `single` never in double precision.
 
     Raises UserError where they cannot be read.
     """
@@ -83,7 +83,7 @@ def _load(path: Path, single: Collection[str] = (), skipped: Collection[str] = (
     try:
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in file.files if name not in skipped]
-            return {name: _single(file[name]) if name in single else file[name] for name in names}
+            return {name: _read(file[name], name in single) for name in names}
     except Exception as error:  # of damaged bytes zipfile, zlib and numpy raise nearly anything
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -92,9 +92,10 @@ def _load(path: Path, single: Collection[str] = (), skipped: Collection[str] = (
         ) from error
 
 
-def _single(array: np.ndarray) -> np.ndarray:
+def _read(member: Any, single: bool) -> np.ndarray:
+    array = np.asarray(member)  # a member that is no array is given as bytes
     with np.errstate(over="ignore"):  # what becomes infinite is said as a problem
-        return array.astype(np.float32) if array.dtype == np.float64 else array
+        return array.astype(np.float32) if single and array.dtype == np.float64 else array
 
 
 def _problems(where: str, arrays: Arrays, facts: EnvironmentFacts, official: bool = False) -> Iterator[str]:

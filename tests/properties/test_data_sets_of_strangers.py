@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from damage import changed, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import dataset
 from bench.data.lock import Entry, Lock
 from bench.dataset import Dataset, Episode
 from bench.errors import UserError, printable
@@ -58,8 +58,8 @@ def sound_or_said(read: Any) -> None:
         assert printable(str(error))
     else:
         assert isinstance(found, Dataset)
-        for name in dataset._COLUMNS:
-            assert np.isfinite(getattr(found, name).numpy()).all(), name
+        for field in fields(Dataset):
+            assert np.isfinite(getattr(found, field.name).numpy()).all(), field.name
         assert len(found) > 0
         assert found.action.abs().max() <= 1 + 1e-5
 

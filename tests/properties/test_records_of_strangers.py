@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +190,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
+def scratch(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 @given(data=st.data())
