@@ -103,7 +103,7 @@ def _write_minari(count: int, rng: np.random.Generator) -> None:
         )
 
 
-def train(kind: str, updates: int) -> None:
+def train(kind: str, updates: int, normalize: bool) -> None:
     """Load, describe and train as a run does; prints the largest resident memory and the bytes of the data."""
     from dataclasses import fields
 
@@ -122,7 +122,7 @@ def train(kind: str, updates: int) -> None:
     keep_freed_memory()
     size = sum(getattr(dataset, field.name).nbytes for field in fields(dataset))
     iql = ALGORITHMS["iql"]
-    algorithm = iql(iql.Config(hidden=(64, 64), batch_size=64, normalize_obs=True))
+    algorithm = iql(iql.Config(hidden=(64, 64), batch_size=64, normalize_obs=normalize))
     population = NativePopulation(algorithm, dataset, range(8), updates, "cpu")
     card.describe(dataset, task.reference)
     dataset.sha256()
@@ -131,7 +131,7 @@ def train(kind: str, updates: int) -> None:
     print(largest_resident(), size)
 
 
-def measure(kind: str, count: int, updates: int = 100) -> tuple[float, int]:
+def measure(kind: str, count: int, updates: int = 100, normalize: bool = False) -> tuple[float, int]:
     """Peak memory of `count` transitions by the bytes of their `Dataset`, and these bytes."""
     results = []
     for number in (FEW, count):
@@ -139,7 +139,7 @@ def measure(kind: str, count: int, updates: int = 100) -> tuple[float, int]:
             own = {"BENCH_DATA": name, "BENCH_CACHE": f"{name}/cache", "OMP_NUM_THREADS": "1"}
             path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
             for step in (["--write", str(number)], ["--train", str(updates)]):
-                words = [sys.executable, __file__, *step, kind]
+                words = [sys.executable, __file__, *step, *["--normalize"] * normalize, kind]
                 said = subprocess.run(
                     words,
                     env=os.environ | own | {"PYTHONPATH": path},
@@ -160,6 +160,7 @@ def main() -> None:
         "kinds", nargs="*", choices=[*TASKS, []], default=[], metavar="KIND", help=", ".join(TASKS)
     )
     parser.add_argument("--transitions", type=int, default=1_000_000)
+    parser.add_argument("--normalize", action="store_true", help="observations, in a copy beside the data")
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--train", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -167,9 +168,9 @@ def main() -> None:
         if options.write:
             write(kind, Path(os.environ["BENCH_DATA"]), options.write)
         elif options.train:
-            train(kind, options.train)
+            train(kind, options.train, options.normalize)
         else:
-            ratio, size = measure(kind, options.transitions)
+            ratio, size = measure(kind, options.transitions, normalize=options.normalize)
             print(f"{kind}: {ratio:.2f} times the data ({size / 1e6:.0f} MB)", flush=True)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from peak import measure
 
-LIMIT = 2.0  # the data as they were read, and observations that are normalized beside them, are 1.8
+LIMIT = 2.0
 
 
 @pytest.mark.parametrize("kind", ["ogbench", "d4rl-float64"])

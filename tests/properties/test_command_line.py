@@ -123,7 +123,11 @@ def test_any_plugin_file_that_is_no_algorithm_is_said_in_one_line(
     path = tmp_path / "plugin.py"
     path.write_bytes(content)
     source = f"{path}:Algo"
-    words = ["check", source] if command == "check" else ["run", "diagnostic", "--algorithm", source]
+    words = (
+        ["check", source]
+        if command == "check"
+        else ["run", "diagnostic", "--tasks", "gamble", "--jobs", "1", "--algorithm", source]
+    )
     code, out, err = keeps_its_promises(
         *words, *(["--results", str(tmp_path / "r")] if command == "run" else [])
     )
