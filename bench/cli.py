@@ -23,7 +23,7 @@ from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.devices import resolve_device
 from bench.doctor.commands import add_parser as add_doctor_parser
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.executors.local import cores, execute_all
 from bench.external import External
 from bench.fitting import largest_group
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         return options.command(options)
     except UserError as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bench: interrupted; the same command continues where it stopped", file=sys.stderr)
@@ -202,7 +202,7 @@ def _carry_out(
     with Display(len(waiting), console) as display:
         execute_all(waiting, partial(_work, results, device, workers), jobs, threads, display)
     for title, error in display.errors.items():
-        console.print(f"{title}: {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{title}: {printable(error)}", markup=False, highlight=False, soft_wrap=True)
     return display
 
 

@@ -222,6 +222,10 @@ def _whose(resolved: settings.Resolved, usual: settings.Resolved) -> str:
     return "suite" if {"suite", "task"} & set(usual.sources.values()) else "paper"
 
 
+LARGEST_SEED = 2**63 - 1  # torch's generators take no larger one
+_SEEDS = f"seeds are whole numbers up to {LARGEST_SEED}"
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`0-4` or `0,2,7` or `0-4,8` -> seeds. Raises UserError."""
     seeds: list[int] = []
@@ -229,7 +233,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"--seeds {text!r} is not a list of seeds; write 0-4 or 0,2,7")
+        if max(len(first), len(last)) > len(
+            str(LARGEST_SEED)
+        ):  # Python reads no number of thousands of digits
+            raise UserError(f"--seeds {text[:40]!r}... has a number of too many digits; {_SEEDS}")
         start, stop = int(first), int(last or first)
+        if max(start, stop) > LARGEST_SEED:
+            raise UserError(f"--seeds {text!r}: {part} is too large; {_SEEDS}")
         if stop < start:
             raise UserError(f"--seeds {text!r}: {part} runs backwards; write {stop}-{start}")
         if stop - start >= 10_000:

@@ -1,4 +1,4 @@
-"""Result files: the only module that knows how they look.
+"""Result files: with the rules of `submission/schema.py`, the only module that knows how they look.
 
     results/runs/<suite>/<task>/<algorithm>/<run id>/
         run.json            what was run, on what, with what; written when the run starts
@@ -16,22 +16,23 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.precision import DEFAULT_PRECISION
+from bench.submission import schema
 
 if TYPE_CHECKING:
     from bench.evaluate import Evaluation
 
-FORMAT = 1
+FORMAT = schema.FORMAT
 EVALUATION_SEEDS = "training seed and number of the episode"  # what start states and noise depend on
-KINDS = ("paper", "suite", "by hand", "trial", "tuned")  # whose settings a run has, see `settings_kind`
+KINDS = schema.KINDS
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,17 @@ def drop_cut_line(path: Path) -> None:
 
 
 def read_run(path: Path) -> tuple[RunRecord | None, list[str]]:
-    """One run, and what could not be read of it: each problem is a sentence that names the file."""
+    """One run, and what could not be read of it: each problem is a sentence that names the file.
+
+    Files may be a stranger's: entries are of the kinds that `submission/schema.py` names, where they are
+    there at all, and texts hold nothing that a terminal obeys.
+    """
     problems: list[str] = []
-    info = _read_json(path / "run.json", problems)
+    info = _read_json(path / "run.json", schema.kept_run_faults, problems)
     if info is None:
         return None, problems
-    summary = _read_json(path / "summary.json", problems) if (path / "summary.json").exists() else None
+    there = (path / "summary.json").exists()
+    summary = _read_json(path / "summary.json", schema.summary_faults, problems) if there else None
     evaluations = _read_lines(path / "evaluations.jsonl", problems)
     return RunRecord(path, info, evaluations, summary), problems
 
@@ -229,14 +235,19 @@ def variant_label(info: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(given.items()))
 
 
-def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_json(
+    path: Path, faults: Callable[[Mapping[str, Any]], Iterable[str]], problems: list[str]
+) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        problems.append(f"{path} cannot be read ({error}); it is left out")
+        content = _parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(printable(f"{path} cannot be read ({error}); it is left out"))
         return None
     if not isinstance(content, dict):
-        problems.append(f"{path} holds no JSON object; it is left out")
+        problems.append(printable(f"{path} holds no JSON object; it is left out"))
+        return None
+    if said := next(iter(faults(content)), ""):
+        problems.append(printable(f"{path} is damaged and left out: {said}"))
         return None
     return content
 
@@ -245,15 +256,43 @@ def _read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    try:
+        texts = path.read_bytes().splitlines()
+    except OSError as error:
+        problems.append(printable(f"{path} cannot be read ({error}); it is left out"))
+        return []
+    for number, text in enumerate(texts, 1):
         try:
-            line = json.loads(text)
-            lines.append({key: line[key] for key in _LINE} | {"metrics": line.get("metrics", {})})
-        except (ValueError, KeyError, TypeError):
+            content = _parse(text.decode("utf-8"))
+            line = {key: content[key] for key in _LINE} | {"metrics": content.get("metrics", {})}
+            if said := next(schema.kept_line_faults(line), ""):
+                raise ValueError(said)
+            lines.append(line)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            said = f" ({error})" if type(error) is ValueError else ""
             problems.append(
-                f"{path}, line {number} is damaged and left out; run the same command again to complete it"
+                printable(
+                    f"{path}, line {number} is damaged and left out{said}; run the same command again to "
+                    "complete it"
+                )
             )
     return lines
+
+
+def _parse(text: str) -> Any:
+    """The content of JSON, with printable texts. Raises ValueError for what is none, RecursionError for what
+    is nested too deeply.
+    """
+    value = json.loads(text)
+    return value if text.isprintable() and "\\" not in text else _printable(value)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 _LINE = ("seed", "step", "inference", "status", "returns", "success", "lengths", "seconds")

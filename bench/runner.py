@@ -18,6 +18,7 @@ from bench import provenance, records
 from bench.algorithm import Algorithm
 from bench.errors import UserError
 from bench.evaluator import Evaluator
+from bench.memory import keep_freed_memory
 from bench.plan import Run
 from bench.population import Population, make_population
 from bench.registry import packages
@@ -100,6 +101,7 @@ class _Execution:
     ) -> None:
         self.run, self.task, self.folder, self.report = run, task, folder, report
         dataset = task.load()
+        keep_freed_memory()  # not before: what loading has freed goes back to the system
         instance = algorithm(algorithm.Config(**dict(run.config)))
         self.inferences = [algorithm.Inference(**dict(setting)) for setting in run.inferences]
         self.population: Population = make_population(

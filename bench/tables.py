@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.errors import printable
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -53,7 +55,7 @@ def markdown(sheet: Sheet) -> str:
 
 def md(text: str) -> str:
     """Text without a meaning to Markdown or HTML; underscores inside words have none and stay."""
-    text = re.sub(r"([\\`*|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
+    text = re.sub(r"([\\`*|])", r"\\\1", printable(" ".join(text.split()))).replace("](", "]\\(")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -100,7 +102,7 @@ _TEX = {
 
 def tex(text: str) -> str:
     """Text without a meaning to LaTeX; hyphens never join to a dash, because commands have options."""
-    text = " ".join(text.split()).replace("--", "-\0-")
+    text = printable(" ".join(text.split())).replace("--", "-\0-")
     return "".join(_TEX.get(character, character) for character in text).replace("\0", "{}")
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from bench.errors import UserError
-from bench.memory import keep_freed_memory
 from bench.plan import Run
 from bench.runner import Progress, Report
 
@@ -50,7 +49,6 @@ def execute_all(runs: Sequence[Run], work: Work, jobs: int, threads: int, listen
     order round otherwise: a run that continues alone must equal one that had company.
     """
     if jobs == 1:
-        keep_freed_memory()
         torch.set_num_threads(threads)
         for run in runs:
             listener(_guarded(work, run, partial(_relay, listener, run)))
@@ -109,7 +107,6 @@ _messages: Any = None
 def _start_worker(messages: Any, threads: int) -> None:
     global _messages
     _messages = messages
-    keep_freed_memory()
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.errors import UserError, unknown
+from bench.errors import UserError, printable, unknown
 from bench.notes import missing
 from bench.protocol import PROTOCOLS
 from bench.records import RunRecord, no_runs, read_runs, scored, settings_kind
@@ -206,7 +206,7 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
 
 
 def _line(where: str, row: Mapping[str, str | None], columns: Mapping[str, str]) -> Line:
-    field = {name: (row[column] or "").strip() for name, column in columns.items()}
+    field = {name: printable((row[column] or "").strip()) for name, column in columns.items()}
     if empty := [name for name in ("algorithm", "task", "setting", "score") if not field[name]]:
         raise UserError(f"{where}: no {empty[0]}; every trial needs one, so fill it in or remove the row")
     try:

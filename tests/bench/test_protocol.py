@@ -52,7 +52,8 @@ def test_a_summary_that_names_a_diverged_seed_is_believed_where_evaluations_are_
     tmp_path: Path,
 ) -> None:
     path = write_run(tmp_path, "two-doors", "iql", {0: 0.8, 1: 0.8}, skipped=[0])
-    (path / "summary.json").write_text('{"diverged": [0, 1]}')
+    clocks = '"train_seconds": 1, "eval_seconds": 1, "updates_per_second": 9'
+    (path / "summary.json").write_text(f'{{"diverged": [0, 1], {clocks}}}')
     run = only_run(tmp_path)
     assert PROTOCOLS["final"].score(run, 0, {}).diverged
     assert not PROTOCOLS["final"].score(run, 1, {}).diverged  # every evaluation is there and sound
