@@ -5,9 +5,9 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.executors import state
 from bench.executors.interface import Event, Job, Listener, carry_out, failed, prepare_process
 from bench.executors.local import duration
-from bench.runner import Progress
+from bench.runner import Progress, is_finished
 
 WATCH_SECONDS = 2.0  # between two looks at the progress of all runs
 VISIBLE_SECONDS = 30.0  # a new file may take so long to be seen over NFS
@@ -68,7 +68,8 @@ class Cluster:
                     if text is None:
                         waiting.extend(self._lost(job, self.machines.lost(handle), listener))
                     else:
-                        listener(_event(job, text))
+                        for event in _events(job, text):
+                            listener(event)
                 for handle in self._watch(running, listener):
                     self.machines.cancel([handle])
                     reason = f"timed out after {duration(self.timeout or 0)}"
@@ -122,14 +123,21 @@ def serve(text: str) -> str:
     os.chdir(job.folder)
     prepare_process(job.threads)
     _wait_for_another(job.path / "lock")
-    event = carry_out(job)
-    return json.dumps({"summary": event.summary, "error": event.error})
+    reached: deque[Progress] = deque(maxlen=1)
+    if is_finished(job.run, Path(job.results)):  # SLURM may requeue what has just ended
+        event = Event(job.run, summary=state.read(job.path / "summary.json"))
+    else:
+        event = carry_out(job, reached.append)
+    last = asdict(reached[-1]) if reached else None
+    return json.dumps({"summary": event.summary, "error": event.error, "progress": last})
 
 
-def _event(job: Job, text: str) -> Event:
+def _events(job: Job, text: str) -> Iterator[Event]:
     """What a listener hears of a job that has ended, from what `serve` returned."""
     said = json.loads(text)
-    return failed(job, said["error"]) if said["error"] else Event(job.run, summary=said["summary"])
+    if said.get("progress"):
+        yield Event(job.run, Progress(**said["progress"]))
+    yield failed(job, said["error"]) if said["error"] else Event(job.run, summary=said["summary"])
 
 
 def _check_shared(job: Job) -> None:
