@@ -115,20 +115,19 @@ def make_executor(
     retries = RETRIES[options.executor] if options.retries is None else options.retries
     if options.executor == "local":
         return Local(shares.processes, options.threads, shares.gpus, options.timeout, retries)
+    jobs = results.resolve() / "jobs"
     cpus = options.threads + (shares.workers if shares.workers > 1 else 0)
     if options.executor == "ray":
         from bench.executors.ray import RayMachines
 
         share = options.gpus or (1.0 if device.startswith("cuda") else 0.0)
-        machines = RayMachines(options.address, cpus, share)
+        machines = RayMachines(options.address, cpus, share, jobs / f"{plan.stem}-ray.log")
         machines.say_what_is_lacking()
         return Cluster(machines, options.timeout, retries, options.jobs)
     from bench.executors.slurm import SlurmMachines
 
-    folder = results.resolve() / "jobs" / plan.stem
-    return Cluster(
-        SlurmMachines(folder, options.slurm, cpus, options.jobs), None, retries, options.max_queued
-    )
+    slurm = SlurmMachines(jobs / plan.stem, options.slurm, cpus, options.jobs)
+    return Cluster(slurm, None, retries, options.max_queued)
 
 
 def _seconds(text: str) -> float:

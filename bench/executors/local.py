@@ -1,5 +1,6 @@
 """Runs on this machine: one after the other, or several in processes of their own."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -86,7 +87,8 @@ class _Pool:
     def _patience(self, busy: Sequence["_Worker"]) -> float:
         if self.settings.timeout is None:
             return LONGEST_WAIT
-        return max(0.0, min(worker.started for worker in busy) + self.settings.timeout - time.monotonic())
+        end = min(worker.started for worker in busy) + self.settings.timeout
+        return min(LONGEST_WAIT, max(0.0, end - time.monotonic()))
 
     def _late(self, worker: "_Worker") -> bool:
         return (
@@ -112,7 +114,7 @@ class _Worker:
     def __init__(self, gpu: str | None, threads: int) -> None:
         self.gpu, self.threads = gpu, threads
         self.job: Job | None = None
-        self.started = 0.0
+        self.started = math.inf  # when its job began, which is after the process has imported everything
         self.process: Any = None
         self.pipe: Connection | None = None
 
@@ -125,7 +127,7 @@ class _Worker:
             self.process.start()
             end.close()
         assert self.pipe is not None
-        self.job, self.started = job, time.monotonic()
+        self.job, self.started = job, math.inf
         with suppress(OSError):  # noticed when it does not answer
             self.pipe.send(job)
 
@@ -133,11 +135,14 @@ class _Worker:
         """Take one message; a sentence where the process is gone instead."""
         assert self.pipe is not None
         try:
-            event: Event = self.pipe.recv()
+            event: Event | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode
             return KILLED if code == -signal.SIGKILL else f"its process ended with exit code {code}"
+        if event is None:
+            self.started = time.monotonic()
+            return None
         if event.progress is None:
             self.job = None
         listener(event)
@@ -169,6 +174,7 @@ def _serve(pipe: Connection, threads: int, gpu: str | None) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     while True:
         job: Job = pipe.recv()
+        pipe.send(None)
 
         def report(progress: Progress, job: Job = job) -> None:
             pipe.send(Event(job.run, progress))

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
@@ -18,10 +20,11 @@ class RayMachines:
     """The machines of a Ray cluster, see cluster.Machines.
 
     address: of the head; None: RAY_ADDRESS, else the cluster of this machine. cpus, gpus: what a job takes;
-    gpus may be a fraction. Raises UserError where Ray is not installed or no cluster answers.
+    gpus may be a fraction. log: where what Ray prints goes, which is long and not for the terminal. Raises
+    UserError where Ray is not installed or no cluster answers.
     """
 
-    def __init__(self, address: str | None, cpus: int, gpus: float) -> None:
+    def __init__(self, address: str | None, cpus: int, gpus: float, log: Path) -> None:
         self.ray = _library()
         address = address or os.environ.get("RAY_ADDRESS") or "auto"
         variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
@@ -41,6 +44,9 @@ class RayMachines:
         self.task = self.ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(serve)
         self.resources = {"CPU": float(cpus), "GPU": gpus}
         self._reasons: dict[Any, str] = {}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._printed = ExitStack()
+        self._printed.enter_context(redirect_stdout(self._printed.enter_context(open(log, "w"))))
 
     def say_what_is_lacking(self) -> None:
         """A line where no machine can take a job now: it may be that one joins later."""
@@ -67,6 +73,7 @@ class RayMachines:
 
     def close(self) -> None:
         self.ray.shutdown()
+        self._printed.close()
 
     def _outcome(self, handle: Any) -> str | None:
         try:
