@@ -46,7 +46,8 @@ class RayMachines:
         self._reasons: dict[Any, str] = {}
         log.parent.mkdir(parents=True, exist_ok=True)
         self._printed = ExitStack()
-        self._printed.enter_context(redirect_stdout(self._printed.enter_context(open(log, "w"))))
+        file = self._printed.enter_context(log.open("w"))
+        self._printed.enter_context(redirect_stdout(file))
 
     def say_what_is_lacking(self) -> None:
         """A line where no machine can take a job now: it may be that one joins later."""

@@ -81,7 +81,7 @@ def test_the_score_at_the_end_is_heard_before_the_end(tmp_path):
 
 
 def test_no_more_jobs_are_queued_than_was_said(tmp_path):
-    machines, ends, _ = execute(tmp_path, ["well"] * 50, max_queued=8)
+    machines, _, _ = execute(tmp_path, ["well"] * 50, max_queued=8)
     assert machines.most <= 8
     assert len(machines.submitted) == 50
     assert min(machines.portions[:-1]) > 1  # in portions, as one array each
@@ -157,14 +157,19 @@ def test_wrong_options_are_said_in_a_line(tmp_path, monkeypatch, capsys, words, 
     assert err.count("\n") <= 2
 
 
-@pytest.mark.parametrize("package", ["ray", "submitit"])
-def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monkeypatch, package):
+def start_ray(folder):
+    RayMachines(None, 1, 0, folder / "log")
+
+
+def start_slurm(folder):
+    slurm.SlurmMachines(folder, [], 1, None)
+
+
+@pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])
+def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monkeypatch, package, start):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=r"pip install 'offline-bench\["):
-        if package == "ray":
-            RayMachines(None, 1, 0, tmp_path / "log")
-        else:
-            slurm.SlurmMachines(tmp_path, [], 1, None)
+        start(tmp_path)
 
 
 def test_jobs_of_submitit_make_the_records_of_local_ones(same_records):
