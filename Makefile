@@ -45,5 +45,5 @@ clean:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; give PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' constraints.txt)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ogbench,d4rl,d3rlpy]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ogbench,d4rl,d3rlpy,ray,slurm,sweep]'
 	touch $@

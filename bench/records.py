@@ -9,7 +9,8 @@
 
 A line of `evaluations.jsonl` has `seed, step, inference, status ("ok" or "diverged"), returns,
 success, lengths (one number per episode; null for a diverged seed, success null where the task has
-none), metrics, seconds`. Lines are appended and flushed, never rewritten.
+none), metrics, seconds`. Lines are appended and flushed, never rewritten. Other files there are those of
+executors, see bench/executors/state.py.
 """
 
 import json

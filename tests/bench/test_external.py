@@ -68,10 +68,10 @@ def test_a_run_of_our_own_imports_no_other_library(tmp_path):
 
 
 def test_without_names_all_algorithms_of_our_own_run(monkeypatch, tmp_path):
-    monkeypatch.setattr("bench.cli.execute_all", lambda runs, *rest: chosen.extend(runs))
     chosen = []
+    monkeypatch.setattr("bench.executors.local.Local.execute", lambda _, jobs, __: chosen.extend(jobs))
     main(["run", "diagnostic", "--tasks", "gamble", "--results", str(tmp_path), "--jobs", "1"])
-    assert [run.algorithm for run in chosen] == list(ALGORITHMS)
+    assert [job.run.algorithm for job in chosen] == list(ALGORITHMS)
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):
