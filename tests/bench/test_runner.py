@@ -179,15 +179,6 @@ def test_a_finished_run_with_a_damaged_line_is_unfinished_again_and_completed(tm
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    [run] = runs_of()
-    folder = records.run_path(tmp_path, "toy", "line", "algo", run.id)
-    folder.mkdir(parents=True)
-    (folder / "checkpoint.safetensors").write_bytes(b"nonsense" * 10)
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors is damaged .* delete it"):
-        execute(run, TASK, IQL, tmp_path, "cpu")
-
-
 def test_a_diverged_seed_is_recorded_and_the_others_go_on(tmp_path):
     [run] = runs_of(Exploding)
     summary = execute(run, TASK, Exploding, tmp_path, "cpu")
@@ -306,7 +297,7 @@ def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, 
     save = runner._Execution._checkpoint
 
     def watched(self):
-        save(self)
+        stored = save(self)
         path = self.folder / "checkpoint.safetensors"
         if path.exists():
             with safe_open(path, "pt") as file:
@@ -315,6 +306,7 @@ def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, 
             recorded = {line["step"] for line in lines_of(self.folder)} if written else set()
             seen.append(step)
             assert {goal for goal in self.run.eval_steps if goal < step} <= recorded
+        return stored
 
     monkeypatch.setattr(runner._Execution, "_checkpoint", watched)
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0)
