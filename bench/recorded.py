@@ -5,18 +5,27 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench import records, splitting
+from bench import checkpoint, records, splitting
 from bench.plan import Run
 
 
+# What is deleted after the summary was written; whoever is killed just then leaves some of it.
+LEFTOVERS = (checkpoint.NEWEST, checkpoint.PREVIOUS, checkpoint.PART, "notes.txt", "error.txt", "lock")
+
+
 def is_finished(run: Run, results: Path) -> bool:
-    """Whether the records of this very run are complete; a damaged line makes them incomplete again.
+    """Whether nothing is left to do for this very run; a damaged line makes it unfinished again.
 
     A run that was replaced by its halves is finished when both are.
     """
     folder = folder_of(run, results)
     if splitting.is_split(folder):
         return all(is_finished(half, results) for half in splitting.halves(run))
+    return is_complete(run, folder) and not any((folder / name).exists() for name in LEFTOVERS)
+
+
+def is_complete(run: Run, folder: Path) -> bool:
+    """Whether all records of a run are in its folder; files that it needs no more may be there as well."""
     found, _ = records.read_run(folder)
     whole = found is not None and found.finished and not records.ends_cut(folder)
     return whole and _planned(run) <= recorded(folder)

@@ -20,7 +20,7 @@ from bench.evaluator import Evaluator, elapsed
 from bench.lock import Lock
 from bench.plan import Run
 from bench.population import Population, make_population
-from bench.recorded import diverged, folder_of, is_finished, recorded
+from bench.recorded import LEFTOVERS, diverged, folder_of, is_complete, is_finished, recorded
 from bench.registry import packages
 from bench.task import Task
 
@@ -95,8 +95,9 @@ def _execute_together(
         lock.acquire()
     with lock:
         found, _ = records.read_run(folder)
-        if found is not None and found.summary is not None and is_finished(run, results):
-            return found.summary  # another process has just finished it
+        if found is not None and found.summary is not None and is_complete(run, folder):
+            _tidy(folder)
+            return found.summary  # by another process just now, or by one that was killed while it tidied up
         if splitting.is_split(folder):
             return None
         try:
@@ -111,6 +112,14 @@ def _execute_together(
         with records.writing(folder):
             splitting.split(run, folder, device)
         return None
+
+
+def _tidy(folder: Path) -> None:
+    """Delete what a finished run needs no more; the lock goes last."""
+    with records.writing(folder):
+        for name in LEFTOVERS:
+            if name != "lock":
+                (folder / name).unlink(missing_ok=True)
 
 
 def _said(error: Exception, folder: Path) -> str:
@@ -181,9 +190,7 @@ class _Execution:
             records.write_whole(self.folder / "weights.safetensors", weights)
             summary = self._summary()
             records.write_json(self.folder / "summary.json", summary)
-            checkpoint.discard(self.folder)
-            for leftover in ("notes.txt", "error.txt"):
-                (self.folder / leftover).unlink(missing_ok=True)
+        _tidy(self.folder)
         return summary
 
     def _train(self, goal: int) -> None:
