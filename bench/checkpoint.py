@@ -14,15 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from safetensors.torch import load as tensors_of
-from safetensors.torch import save as bytes_of
+from safetensors import safe_open
 from torch import Tensor
 
 from bench.records import sync_folder
+from bench.tensorfile import pieces
 
 NEWEST, PREVIOUS, PART = "checkpoint.safetensors", "checkpoint-previous.safetensors", "checkpoint.part"
+CHUNK = 2**20  # bytes that are read at once
 _NO_SUM = b"0" * 64
 _SUM = re.compile(rb'"blake2b":"([0-9a-f]{64})"')
 
@@ -44,8 +45,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     part = folder / PART
     try:
         with open(part, "wb") as file:
-            for piece in _signed(_serialized(checkpoint)):
-                file.write(piece)
+            _write(file, checkpoint)
             file.flush()
             os.fsync(file.fileno())
         if (folder / NEWEST).exists():
@@ -68,7 +68,7 @@ def load(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     for path in (folder / NEWEST, folder / PREVIOUS):
         if not path.exists():
             continue
-        found = _read(path.read_bytes())
+        found = _read(path)
         if found is not None:
             break
         damaged.append(path.name)
@@ -85,38 +85,47 @@ def discard(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _serialized(checkpoint: Checkpoint) -> bytes:
+def _write(file: BinaryIO, checkpoint: Checkpoint) -> None:
     metadata = {
         "step": str(checkpoint.step),
         "about": json.dumps(checkpoint.about),
         "blake2b": _NO_SUM.decode(),
     }
-    return bytes_of({name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}, metadata)
-
-
-def _signed(content: bytes) -> tuple[memoryview | bytes, ...]:
-    """The file in three pieces, the second of which is its checksum."""
-    place = _place_of_sum(content)
+    checksum = blake2b(digest_size=32)
+    place: slice | None = None
+    for piece in pieces(checkpoint.tensors, metadata):
+        place = place or _place_of_sum(bytes(piece))  # it is in the first one, the header
+        checksum.update(piece)
+        file.write(piece)
     assert place is not None
-    view = memoryview(content)
-    return view[: place.start], blake2b(content, digest_size=32).hexdigest().encode(), view[place.stop :]
+    file.seek(place.start)
+    file.write(checksum.hexdigest().encode())
 
 
-def _place_of_sum(content: bytes) -> slice | None:
-    end = 8 + int.from_bytes(content[:8], "little")
-    found = list(_SUM.finditer(content, 0, min(end, len(content))))
+def _place_of_sum(header: bytes) -> slice | None:
+    found = list(_SUM.finditer(header))
     return slice(*found[0].span(1)) if len(found) == 1 else None
 
 
-def _read(content: bytes) -> Checkpoint | None:
+def _read(path: Path) -> Checkpoint | None:
     """What a file holds; None where one bit of it is not as it was written."""
-    place = _place_of_sum(content)
-    if place is None:
+    with open(path, "rb") as file:
+        length = file.read(8)
+        size = int.from_bytes(length, "little")
+        if size > path.stat().st_size:
+            return None
+        header = bytearray(length + file.read(size))
+        place = _place_of_sum(bytes(header))
+        if place is None:
+            return None
+        expected = bytes(header[place])
+        header[place] = _NO_SUM
+        checksum = blake2b(header, digest_size=32)
+        while piece := file.read(CHUNK):
+            checksum.update(piece)
+    if checksum.hexdigest().encode() != expected:
         return None
-    unsigned = bytearray(content)
-    unsigned[place] = _NO_SUM
-    if blake2b(unsigned, digest_size=32).hexdigest().encode() != content[place]:
-        return None
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    metadata = header["__metadata__"]
-    return Checkpoint(int(metadata["step"]), tensors_of(content), json.loads(metadata["about"]))
+    with safe_open(path, "pt") as content:
+        metadata = content.metadata()
+        tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    return Checkpoint(int(metadata["step"]), tensors, json.loads(metadata["about"]))

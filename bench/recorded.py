@@ -8,7 +8,6 @@ from typing import Any
 from bench import checkpoint, records, splitting
 from bench.plan import Run
 
-
 # What is deleted after the summary was written; whoever is killed just then leaves some of it.
 LEFTOVERS = (checkpoint.NEWEST, checkpoint.PREVIOUS, checkpoint.PART, "notes.txt", "error.txt", "lock")
 
@@ -28,7 +27,7 @@ def is_complete(run: Run, folder: Path) -> bool:
     """Whether all records of a run are in its folder; files that it needs no more may be there as well."""
     found, _ = records.read_run(folder)
     whole = found is not None and found.finished and not records.ends_cut(folder)
-    return whole and _planned(run) <= recorded(folder)
+    return whole and planned(run) <= recorded(folder)
 
 
 def folder_of(run: Run, results: Path) -> Path:
@@ -36,7 +35,7 @@ def folder_of(run: Run, results: Path) -> Path:
     return records.run_path(results, run.suite, run.task, run.algorithm, run.id)
 
 
-def _planned(run: Run) -> set[tuple[int, int, str]]:
+def planned(run: Run) -> set[tuple[int, int, str]]:
     """The evaluations of a run: seed, step, test-time setting."""
     settings = [json.dumps(dict(setting)) for setting in run.inferences]
     return set(product(run.seeds, run.eval_steps, settings))

@@ -71,15 +71,15 @@ def writing(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a whole JSON file at once: after a crash there is the old one or the new one, never half."""
-    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path, [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()])
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is on the disk, all of it, when it has its name."""
+def write_whole(path: Path, content: Iterable[bytes | memoryview]) -> None:
+    """Write a file that is on the disk, all of its pieces, when it has its name."""
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save as bytes_of
-
 from bench import checkpoint, provenance, records, splitting
 from bench.algorithm import Algorithm
 from bench.checkpoint import Checkpoint
@@ -20,9 +17,10 @@ from bench.evaluator import Evaluator, elapsed
 from bench.lock import Lock
 from bench.plan import Run
 from bench.population import Population, make_population
-from bench.recorded import LEFTOVERS, diverged, folder_of, is_complete, is_finished, recorded
+from bench.recorded import LEFTOVERS, diverged, folder_of, is_complete, is_finished, planned, recorded
 from bench.registry import packages
 from bench.task import Task
+from bench.tensorfile import pieces
 
 __all__ = ["Progress", "Report", "execute", "is_finished"]
 
@@ -186,7 +184,7 @@ class _Execution:
             self.evaluator.close()
         self.lock.check()
         with records.writing(self.folder):
-            weights = bytes_of(_contiguous(self.population.weights()))
+            weights = pieces(self.population.weights(), {})
             records.write_whole(self.folder / "weights.safetensors", weights)
             summary = self._summary()
             records.write_json(self.folder / "summary.json", summary)
@@ -279,6 +277,12 @@ class _Execution:
             self._say(note)
         if found is None:
             return
+        if lost := self._lost(found.step):
+            self._say(
+                f"what was recorded after update {lost} is damaged; training began anew to repeat it, which "
+                "changes no result"
+            )
+            return
         self.population.load_state_dict(found.tensors, found.step)
         about = found.about
         self.train_seconds, self.eval_seconds = about["train_seconds"], about["eval_seconds"]
@@ -288,6 +292,11 @@ class _Execution:
                 f"training went on on {self.device} after update {found.step}, which had been reached on "
                 f"{about['device']}: not equal to a run on one device bit for bit"
             )
+
+    def _lost(self, reached: int) -> int | None:
+        """The first evaluation before so many updates that is not whole on the disk, though it once was."""
+        open_ = planned(self.run) - recorded(self.folder)
+        return min((step for _, step, _ in open_ if step < reached), default=None)
 
     def _say(self, note: str) -> None:
         """Tell the user now, and the reader of the summary."""
@@ -307,7 +316,3 @@ class _Execution:
             ),
             "notes": records.read_notes(self.folder),
         }
-
-
-def _contiguous(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

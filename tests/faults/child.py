@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def _work(
     torch.set_num_threads(1)
     runner.CHECKPOINT_SECONDS = -1
     provenance._git = dict  # type: ignore[assignment]  # it takes as long as the run
-    task, algorithm = options.pop("task", TASK), options.pop("algorithm", IQL)
+    task = replace(TASK, environments=options.pop("environments", TASK.environments))
     notes: list[str] = []
 
     def report(progress: runner.Progress) -> None:
@@ -81,7 +82,7 @@ def _work(
     if prepare is not None:
         prepare()
     try:
-        summary = runner.execute(run, task, algorithm, results, "cpu", report, **options)
+        summary = runner.execute(run, task, IQL, results, "cpu", report, **options)
         pipe.send({"summary": dict(summary), "notes": notes})
     except UserError as error:
         pipe.send({"error": str(error), "notes": notes})
