@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -67,6 +68,14 @@ def test_writing_that_fails_at_any_time(tmp_path, whole, often, row, code, what)
     row(f"{what} ({errno.errorcode[code]} injected)", len(numbers), "one sentence; resumed later")
 
 
+def stopped(child: Child) -> None:
+    """Let it stand still, so that it does not end before its disk is read-only."""
+    os.kill(child.process.pid, signal.SIGSTOP)
+    stat = Path(f"/proc/{child.process.pid}/stat")
+    while stat.read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.001)
+
+
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     folder.mkdir()
@@ -97,19 +106,23 @@ def test_a_disk_that_becomes_read_only_in_the_middle(tmp_path, whole, often, row
     times = often(1, 4)
     for number in range(times):
         with small_disk(tmp_path / str(number)) as disk:
-            child = Child(disk / "results", run_of(steps=600))
+            child = Child(disk / "results", run_of(steps=900))
             while not list(disk.rglob("evaluations.jsonl")):
                 time.sleep(0.01)
-            time.sleep(0.2 * number)
+            time.sleep(0.1 * number)
+            stopped(child)
             while subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True).returncode:
-                time.sleep(0.005)  # a file is open
+                os.kill(child.process.pid, signal.SIGCONT)  # a file was open
+                time.sleep(0.002)
+                stopped(child)
+            os.kill(child.process.pid, signal.SIGCONT)
             refused(child, "Read-only file system")
             [before] = disk.rglob("evaluations.jsonl")
             kept = before.read_bytes()
             subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-            finish(disk / "results", run_of(steps=600))
+            finish(disk / "results", run_of(steps=900))
             assert before.read_bytes().startswith(kept)
-            finish(tmp_path / "long", run_of(steps=600))
+            finish(tmp_path / "long", run_of(steps=900))
             assert_same(disk / "results", tmp_path / "long")
             assert not records.read_run(folder_of(disk / "results"))[1]
     row("a file system remounted read-only in the middle", times, "one sentence; resumed when writable again")
