@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: quickstart test lint audit fuzz memory clean
+.PHONY: quickstart test fault-test lint audit fuzz memory clean
 
 SECONDS ?= 600
 
@@ -17,6 +17,10 @@ quickstart: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# Kills runs, fills disks, flips bits and more, for some minutes; ends with a table of what was lost.
+fault-test: .venv/installed
+	$(BIN)/python -m pytest -p no:cacheprovider tests/faults --whole
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

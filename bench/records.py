@@ -3,9 +3,14 @@
     results/runs/<suite>/<task>/<algorithm>/<run id>/
         run.json            what was run, on what, with what; written when the run starts
         evaluations.jsonl   one line per (seed, step, inference setting), with every episode
-        checkpoint-*        where to continue, while the run is unfinished
+        checkpoint*         where to continue, while the run is unfinished (bench/checkpoint.py)
+        notes.txt           sentences for the summary, while the run is unfinished
+        lock                who works on it, while somebody does (bench/lock.py)
+        split.json          instead of run.json: its seeds did not fit into memory together, and are the
+                            seeds of other runs (bench/splitting.py)
+        error.txt           the trace of the exception that stopped it, until it is finished
         weights.safetensors the final parameters of all seeds
-        summary.json        seconds, speed, diverged seeds; its presence means "finished"
+        summary.json        seconds, speed, diverged seeds, notes; its presence means "finished"
 
 A line of `evaluations.jsonl` has `seed, step, inference, status ("ok" or "diverged"), returns,
 success, lengths (one number per episode; null for a diverged seed, success null where the task has
@@ -17,7 +22,8 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,15 +61,61 @@ def run_path(results: Path, suite: str, task: str, algorithm: str, run_id: str) 
     return results / "runs" / suite / task / algorithm.replace("/", "-") / run_id
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say in one sentence that something could not be written into the folder of a run. Raises UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {folder} ({error.strerror or error}); what is recorded there stays valid. "
+            "Free space or make it writable and give the same command again, or choose another --results"
+        ) from error
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a whole JSON file at once: after a crash there is the old one or the new one, never half."""
+    write_whole(path, [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()])
+
+
+def write_whole(path: Path, content: Iterable[bytes | memoryview]) -> None:
+    """Write a file that is on the disk, all of its pieces, when it has its name."""
     part = path.with_name(path.name + ".part")
-    with open(part, "w") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.write("\n")
+    try:
+        with open(part, "wb") as file:
+            file.writelines(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names of new files on the disk; nothing happens where a folder cannot be opened for that."""
+    with suppress(PermissionError):  # Windows
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def append_note(folder: Path, sentence: str) -> None:
+    """Keep a sentence for the summary of a run."""
+    with open(folder / "notes.txt", "a") as file:
+        file.write(sentence + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+
+
+def read_notes(folder: Path) -> list[str]:
+    """What `append_note` has kept, each once."""
+    file = folder / "notes.txt"
+    return list(dict.fromkeys(file.read_text().splitlines())) if file.exists() else []
 
 
 def evaluation_lines(
@@ -81,30 +133,36 @@ def evaluation_lines(
         line = {"seed": seed, "step": step, "inference": setting, "status": "diverged" if lost else "ok"}
         columns = {"returns": result.returns, "success": result.success, "lengths": result.lengths}
         line |= {name: None if lost else values[row].tolist() for name, values in columns.items()}
-        line["metrics"] = metrics[row] if metrics else {}
+        line["metrics"] = dict(sorted(metrics[row].items())) if metrics else {}
         lines.append(line | {"seconds": round(seconds / len(seeds), 4)})
     return lines
 
 
 def append_evaluations(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Append lines to the evaluations of the run in `path` and push them to the disk."""
-    with open(path / "evaluations.jsonl", "a") as file:
+    file_path = path / "evaluations.jsonl"
+    new = not file_path.exists()
+    with open(file_path, "a") as file:
         for line in lines:
             file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    if new:
+        sync_folder(path)
 
 
 def drop_cut_line(path: Path) -> None:
     """Remove an unfinished last line, which a killed run may have left, so that appending is safe."""
-    file = path / "evaluations.jsonl"
-    if not file.exists():
-        return
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
+    if ends_cut(path):
+        file = path / "evaluations.jsonl"
         with open(file, "r+b") as open_file:
-            open_file.truncate(len(whole))
+            open_file.truncate(file.read_bytes().rfind(b"\n") + 1)
+
+
+def ends_cut(path: Path) -> bool:
+    """Whether the last line of the evaluations in `path` is unfinished."""
+    file = path / "evaluations.jsonl"
+    return file.exists() and not file.read_bytes().endswith(b"\n") and file.stat().st_size > 0
 
 
 def read_run(path: Path) -> tuple[RunRecord | None, list[str]]:
