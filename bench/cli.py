@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     add_evaluate_parser(commands, SUITES, KNOWN)
     _add_check(commands)
-    add_reporting_parsers(commands, SUITES)
+    add_reporting_parsers(commands, SUITES, KNOWN)
     add_compare_parser(commands, SUITES)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
