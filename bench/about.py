@@ -31,7 +31,8 @@ class About:
 
 def about(algorithm: type[Algorithm]) -> About:
     """From the docstring of the algorithm's file: the title on the first line; then authors, "title of the
-    paper", year and address; the idea; somewhere a paragraph that starts with `Family: ` and one with `Checked against: `.
+    paper", year and address; the idea; somewhere a paragraph that starts with `Family: ` and one that starts
+    with `Checked against: `.
     """
     if issubclass(algorithm, External):
         return About(algorithm.headline, f"see {algorithm.library}", "", "", "", algorithm.family)

@@ -119,22 +119,26 @@ def counter(algorithms: Mapping[str, type[Algorithm]]) -> Count:
         key = json.dumps([info["algorithm"], info["config"], inference, sizes], sort_keys=True)
         if key not in kept:
             algorithm = algorithms.get(info["algorithm"])
-            kept[key] = algorithm and _count(algorithm, info["config"], inference, sizes)
+            kept[key] = None if algorithm is None else _count(algorithm, info["config"], inference, sizes)
         return kept[key]
 
     return count
 
 
 def _count(
-    algorithm: type[Algorithm], config: Mapping[str, Any], inference: Mapping[str, Any], sizes: Any
+    algorithm: type[Algorithm],
+    config: Mapping[str, Any],
+    inference: Mapping[str, Any],
+    sizes: tuple[Any, Any],
 ) -> int | None:
-    if issubclass(algorithm, External) or not all(isinstance(size, int) for size in sizes):
+    obs_dim, action_dim = sizes
+    if issubclass(algorithm, External) or not isinstance(obs_dim, int) or not isinstance(action_dim, int):
         return None
     if any(isinstance(x, int) and not 0 <= x <= LARGEST for x in _flat([config, inference, sizes])):
         return None
     try:
         made = algorithm(algorithm.Config(**_tuples(config)))
-        return network_evaluations(made, *sizes, made.Inference(**inference))
+        return network_evaluations(made, obs_dim, action_dim, made.Inference(**inference))
     except Exception:  # a record of another version of the algorithm may hold anything
         return None
 
@@ -147,5 +151,3 @@ def _flat(content: Any) -> list[Any]:
 
 def _tuples(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
-
-

@@ -21,7 +21,8 @@ from bench.stats import METRICS, THRESHOLDS, Summary
 Figure = dict[str, Any]
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 _MARKERS = {
-    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
+    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down",
+    "P": "cross", "X": "x",
 }  # fmt: skip
 
 
@@ -88,8 +89,8 @@ def pareto(scores: Scores, found: list[Point], look: Mapping[Row, Look], axis: s
     """Score against cost on a logarithmic axis; a line joins those that nothing beats in both."""
     best = front(found)
     traces: list[Figure] = [{
-        "type": "scatter", "mode": "lines", "name": "Pareto front", "line": {"shape": "hv", "color": "#8C8C8C",
-        "width": 1.5, "dash": "dot"}, "hoverinfo": "skip",
+        "type": "scatter", "mode": "lines", "name": "Pareto front", "hoverinfo": "skip",
+        "line": {"shape": "hv", "color": "#8C8C8C", "width": 1.5, "dash": "dot"},
         "x": [_round(p.cost) for p in best], "y": [_points(p.score.value) for p in best],
     }]  # fmt: skip
     for p in found:
@@ -104,10 +105,17 @@ def pareto(scores: Scores, found: list[Point], look: Mapping[Row, Look], axis: s
             "hovertemplate": "%{fullData.name}: %{text} at %{x}<extra></extra>",
         })  # fmt: skip
     layout = _layout(430) | {
-        "xaxis": {"title": {"text": axis}, "type": "log"},
+        "xaxis": {"title": {"text": axis}, "type": "log", **_ticks([p.cost for p in found])},
         "yaxis": {"title": {"text": "score: IQM"}},
     }
     return {"data": traces, "layout": layout}
+
+
+def _ticks(costs: Sequence[float]) -> Figure:
+    """Marks of a logarithmic axis at 1, 2 and 5 of every power of ten around the costs."""
+    low, high = math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs)))
+    values = [_round(lead * 10.0**power) for power in range(low - 1, high + 1) for lead in (1, 2, 5)]
+    return {"tickmode": "array", "tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
 def _layout(height: int) -> Figure:

@@ -14,9 +14,9 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 def file_stem(name: str) -> str:
     """A name as the start of a file name on any system; one that needs changing gets a hash of itself."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "-", name).strip(".-")
-    if safe == name and len(safe) <= LONGEST and not _RESERVED.fullmatch(safe):
+    if safe and safe == name and len(safe) <= LONGEST and not _RESERVED.fullmatch(safe):
         return safe
-    return f"{safe[:40]}-{_hash(name)}".lstrip("-")
+    return f"{safe[:40].replace('.', '-')}-{_hash(name)}".lstrip("-")
 
 
 def stems(names: Mapping[Key, str]) -> dict[Key, str]:

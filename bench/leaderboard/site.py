@@ -67,7 +67,7 @@ class Site:
 
     def __init__(self, folder: Path, command: str, protocol: str) -> None:
         self.folder = folder
-        self.footer = {"command": command, "protocol": protocol, "plotly": _plotly_version()}
+        self.footer = {"made_by": command, "scored_by": protocol, "plotly": _plotly_version()}
         self.written: set[str] = set()
         self.templates = _environment(self.table)
 
@@ -76,13 +76,14 @@ class Site:
         depth = len(PurePosixPath(path).parts) - 1
         root = "../" * depth
         text = self.templates.get_template(template).render(
-            {"crumbs": (), "notes": ()} | self.footer | context, root=root, path=path
+            {"crumbs": (), "notes": ()} | self.footer | context, root=root
         )
         self.text(path, text)
 
     def text(self, path: str, text: str) -> None:
         """Write a text file."""
-        self._place(path).write_text(text, encoding="utf-8", newline="\n")
+        # half a surrogate pair, which JSON can hold and a page cannot, becomes a question mark
+        self._place(path).write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
     def draw(self, stem: str, draw: Callable[[plots.Theme], Figure]) -> None:
         """Write a plot as SVG and PNG."""
@@ -134,7 +135,7 @@ def _listed(folder: Path) -> set[str]:
 
 
 def _remove(folder: Path, path: str) -> None:
-    """Remove a file below the folder, and folders that are empty then; nothing outside, whatever the list says."""
+    """Remove a file below the folder, and folders that are empty then; never anything outside of it."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts:
         return
@@ -171,14 +172,22 @@ def _write_suite(site: Site, board: Board, known: Known) -> None:
         site.page(path, "task.html", task.context(board, name, found, site.draw))
     for name, stem in board.algorithm_stems.items():
         site.page(
-            f"{board.stem}/algorithms/{stem}.html", "algorithm.html", algorithm.context(board, name, known, costs)
+            f"{board.stem}/algorithms/{stem}.html",
+            "algorithm.html",
+            algorithm.context(board, name, known, costs),
         )
     for record in board.runs:
         path = f"{board.stem}/runs/{board.run_stems[run_key(record)]}.html"
         site.page(path, "run.html", run.context(board, record))
 
 
-_NOTHING: dict[str, Any] = {"protocols": (), "pictures": {}, "cost": None, "settings": None, "aggregates": None}
+_NOTHING: dict[str, Any] = {
+    "protocols": (),
+    "pictures": {},
+    "cost": None,
+    "settings": None,
+    "aggregates": None,
+}
 
 
 def _settings(board: Board, summary: Summary) -> Table | None:
@@ -189,9 +198,7 @@ def _settings(board: Board, summary: Summary) -> Table | None:
 
 
 def _write_overview(site: Site, board: Board, summary: Summary) -> None:
-    site.overview(
-        f"plots/{board.stem}-overview", lambda theme: plots.overview(summary, board.look, theme)
-    )
+    site.overview(f"plots/{board.stem}-overview", lambda theme: plots.overview(summary, board.look, theme))
 
 
 def _plotly_version() -> str:

@@ -39,6 +39,7 @@ class Cell:
 
     text: str
     interval: str = ""
+    small: str = ""  # words below the text
     bold: bool = False
     marks: tuple[Mark, ...] = ()
     href: str = ""
@@ -90,7 +91,7 @@ def number(e: Estimate, scale: int = 100, marks: tuple[Mark, ...] = (), shade: f
     digits = 1 if scale == 100 else 2
     value, low, high = (f"{x * scale:z.{digits}f}" for x in (e.value, e.low, e.high))
     interval = "" if math.isnan(e.low) else f"[{low}, {high}]"
-    return Cell(value, interval, e.bold, marks, sort=e.value * scale, shade=shade)
+    return Cell(value, interval, "", e.bold, marks, sort=e.value * scale, shade=shade)
 
 
 def write_downloads(table: Table, folder: Path) -> list[str]:
@@ -100,7 +101,7 @@ def write_downloads(table: Table, folder: Path) -> list[str]:
     paths = [f"{table.stem}.{ending}" for ending in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8", newline="\n")
+        (folder / path).write_text(text, encoding="utf-8", errors="replace", newline="\n")
     return paths
 
 
@@ -113,6 +114,7 @@ def _words(cell: Cell) -> str:
     """The text with its marks: a sign alone where there is one."""
     signs = "".join(dict.fromkeys(mark.sign for mark in cell.marks))
     said = "; ".join(mark.text for mark in cell.marks if not mark.sign)
+    said = "; ".join(filter(None, [cell.small, said]))
     return cell.text + (f" {signs}" if signs else "") + (f" ({said})" if said else "")
 
 
@@ -121,13 +123,13 @@ def _entry(cell: Cell) -> Entry:
 
 
 def _csv(table: Table) -> str:
-    """One line per row; a column with intervals is three, and marks have columns in words beside theirs."""
+    """One line per row; a column with intervals is three, and remarks stand in a column beside theirs."""
     columns = list(zip(*(line.cells for line in table.lines), strict=True))
     head, parts = [], []
     for name, cells in zip(table.head, columns or [()] * len(table.head), strict=True):
         split = any(cell.interval for cell in cells)
-        marked = any(cell.marks for cell in cells)
-        head += [name, *([f"{name} low", f"{name} high"] if split else [])] + [f"{name} marks"] * marked
+        marked = any(cell.marks or cell.small for cell in cells)
+        head += [name, *([f"{name} low", f"{name} high"] if split else [])] + [f"{name}, remarks"] * marked
         parts.append((split, marked))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -139,7 +141,8 @@ def _csv(table: Table) -> str:
             if split:
                 values += cell.interval.strip("[]").split(", ") if cell.interval else ["", ""]
             if marked:
-                values.append(_inert("; ".join(mark.text for mark in cell.marks)))
+                remarks = filter(None, [cell.small, *(mark.text for mark in cell.marks)])
+                values.append(_inert("; ".join(remarks)))
         writer.writerow(values)
     return text.getvalue()
 

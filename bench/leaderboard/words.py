@@ -1,4 +1,4 @@
-"""Scores as cells of tables: numbers with their intervals, and marks in words where a reader must know more."""
+"""Scores as cells of tables: numbers with intervals, and marks in words where a reader must know more."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from bench.scores import Row, Scores
 from bench.stats import Estimate, Summary
 
 NOT_COMPARABLE = Mark("not strictly comparable, see the notes", "‡")
-MEAN_ONLY = Mark("no IQM: only means are reported")
+MEAN_ONLY = "no IQM: only means are reported"
 
 
 def counted(number: int, noun: str) -> str:

@@ -153,7 +153,10 @@ if (window.Plotly) {
       drawLive(entry.target);
     }
   }, { rootMargin: "400px" });
-  for (const live of document.querySelectorAll("figure.plot .live")) watcher.observe(live.parentElement);
+  for (const live of document.querySelectorAll("figure.plot .live")) {
+    const figure = live.parentElement;
+    if (window.innerWidth >= 700 || !figure.classList.contains("wide")) watcher.observe(figure);
+  }
 }
 
 // --- the command of a run ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The page of an algorithm in a suite: what it is, its settings and their sources, its scores and its cost."""
+"""The page of an algorithm in a suite: what it is, its settings and their sources, scores and cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,16 @@ from typing import Any
 from bench import report
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.cost import Cost
-from bench.leaderboard.pages.parts import HOME, Crumb, algorithm_href, row_cell, run_cell, settings_cell, suite_crumb, task_href
+from bench.leaderboard.pages.parts import (
+    HOME,
+    Crumb,
+    algorithm_href,
+    row_cell,
+    run_cell,
+    settings_cell,
+    suite_crumb,
+    task_href,
+)
 from bench.leaderboard.pages.suite import cost_table
 from bench.leaderboard.tables import EMPTY, Cell, Line, Table
 from bench.leaderboard.words import NOT_COMPARABLE, listed, marks_of, metric_cell, task_cell, value
@@ -37,7 +46,9 @@ def context(board: Board, name: str, known: Known, costs: Mapping[Row, Cost]) ->
         "aggregates": _aggregates(board, rows, f"{stem}-aggregates"),
         "tasks": _tasks(board, summary, name, rows, f"{stem}-tasks"),
         "options": options(name, runs, f"{stem}-options"),
-        "inferences": listed(filter(None, (inference_label(s) for run in runs for s in run.info["inferences"]))),
+        "inferences": listed(
+            filter(None, (inference_label(s) for run in runs for s in run.info["inferences"]))
+        ),
         "codes": listed(str(run.info["code"]) for run in runs),
         "cost": cost,
         "runs": _runs(board, name, runs, f"{stem}-runs"),
@@ -53,16 +64,33 @@ def _aggregates(board: Board, rows: Sequence[Row], stem: str) -> Table:
             first = row_cell(board, row, marks_of(summary.scores, row))
             seeds = Cell(report.seeds_of(summary.scores, row))
             lines.append(
-                Line([first, Cell(summary.scores.protocol.name), *cells, seeds, settings_cell(summary.scores, row)])
+                Line(
+                    [
+                        first,
+                        Cell(summary.scores.protocol.name),
+                        *cells,
+                        seeds,
+                        settings_cell(summary.scores, row),
+                    ]
+                )
             )
     head = ["Variant", "Protocol", *METRICS, "Seeds", "Settings"]
-    foot = ["Under each protocol the same runs are scored again. –: no aggregate, because a whole task is missing."]
-    return Table("Scores over all tasks", head, lines, foot, numeric=frozenset({*METRICS, "Seeds"}), stem=stem)
+    foot = [
+        "Under each protocol the same runs are scored again. –: no aggregate, as a whole task is missing."
+    ]
+    return Table(
+        "Scores over all tasks", head, lines, foot, numeric=frozenset({*METRICS, "Seeds"}), stem=stem
+    )
 
 
 def _tasks(board: Board, summary: Summary, name: str, rows: Sequence[Row], stem: str) -> Table:
     lines = [
-        Line([Cell(task, href=task_href(board, task)), *(task_cell(summary, row, task, shaded=True) for row in rows)])
+        Line(
+            [
+                Cell(task, href=task_href(board, task)),
+                *(task_cell(summary, row, task, shaded=True) for row in rows),
+            ]
+        )
         for task in summary.scores.tasks
     ]
     heads = [row.label for row in rows]
@@ -87,9 +115,17 @@ def options(name: str, runs: Sequence[RunRecord], stem: str) -> Table:
             on = "all tasks" if where == tasks else ", ".join(sorted(where))
             kind = "plain" if source == "default" else "settings"
             shown = Cell("by hand", badge=kind) if source == "user" else Cell(source, badge=kind)
-            lines.append(Line([Cell(option, code=True), Cell(content, code=True) if content else EMPTY, shown, Cell(on)]))
-    foot = ["default: of the algorithm's file; by hand: given on the command line; otherwise as the source says."]
-    return Table(f"{name}: settings", ["Option", "Value", "Source", "On"], lines, foot, stem=stem, kind="words")
+            lines.append(
+                Line(
+                    [Cell(option, code=True), Cell(content, code=True) if content else EMPTY, shown, Cell(on)]
+                )
+            )
+    foot = [
+        "default: of the algorithm's file; by hand: given on the command line; otherwise as the source says."
+    ]
+    return Table(
+        f"{name}: settings", ["Option", "Value", "Source", "On"], lines, foot, stem=stem, kind="words"
+    )
 
 
 def _runs(board: Board, name: str, runs: Sequence[RunRecord], stem: str) -> Table:
@@ -97,7 +133,8 @@ def _runs(board: Board, name: str, runs: Sequence[RunRecord], stem: str) -> Tabl
         Line([
             run_cell(board, run), Cell(str(run.info["task"]), href=task_href(board, str(run.info["task"]))),
             Cell(variant_label(run.info) or "–"), Cell(", ".join(map(str, run.info["seeds"]))),
-            Cell(f"{run.info['steps']:,}", sort=float(run.info["steps"])), Cell(str(run.info["created"])[:10]),
+            Cell(f"{run.info['steps']:,}", sort=float(run.info["steps"])),
+            Cell(str(run.info["created"])[:10]),
         ])
         for run in sorted(runs, key=lambda run: (str(run.info["task"]), str(run.path)))
     ]  # fmt: skip

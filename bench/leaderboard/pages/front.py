@@ -7,18 +7,18 @@ from typing import Any
 
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
-from bench.leaderboard.pages.parts import row_cell
-from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Mark, Table
+from bench.leaderboard.pages.parts import row_cell, settings_cell
+from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Table, number
 from bench.leaderboard.words import MEAN_ONLY, bar, counted, marks_of, metric_cell, notices, span_of
 from bench.records import inference_label
-from bench.report import seeds_of
+from bench.report import seed_count, seeds_of
 from bench.scores import Row
 from bench.stats import Estimate, Summary
 
 HERE, ELSEWHERE = "run here", "reported"
 HEAD = (
-    "Algorithm", "Suite", "IQM", "95% interval", "Mean", "Tasks", "Seeds", "Family", "Settings", "Protocol",
-    "Test time", "Source",
+    "Algorithm", "Source", "Suite", "IQM", "95% interval", "Mean", "Tasks", "Seeds", "Settings", "Family",
+    "Protocol", "Test time",
 )  # fmt: skip
 NUMERIC = frozenset({"IQM", "Mean", "Tasks", "Seeds"})
 BEST = 5  # algorithms of a suite that its card names
@@ -141,14 +141,14 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
     interval = Cell("", bar=_bar(board, row, e, span), sort=math.nan) if e else EMPTY
     have = sum((row, task) in summary.tasks for task in scores.tasks)
     tasks = f"{have}" if have == len(scores.tasks) else f"{have} of {len(scores.tasks)}"
-    seeds = len(scores.seeds(row))
+    seeds = min(seed_count(scores, row, task) for task in scores.tasks)  # what a reader can count on
     inference = row.inference or "default"
     cells = [
-        row_cell(board, row, marks_of(scores, row)), Cell(board.suite, href=f"{board.stem}/index.html"),
+        row_cell(board, row, marks_of(scores, row)), Cell(HERE),
+        Cell(board.suite, href=f"{board.stem}/index.html"),
         metric_cell(summary, row, "IQM"), interval, metric_cell(summary, row, "Mean"),
-        Cell(tasks, sort=float(have)), Cell(seeds_of(scores, row), sort=float(seeds)), Cell(family),
-        Cell(settings, badge="plain" if settings == "paper" else "settings"), Cell(scores.protocol.name),
-        Cell(inference), Cell(HERE),
+        Cell(tasks, sort=float(have)), Cell(seeds_of(scores, row), sort=float(seeds)),
+        settings_cell(scores, row), Cell(family), Cell(scores.protocol.name), Cell(inference),
     ]  # fmt: skip
     facts = {
         "suite": board.suite, "protocol": scores.protocol.name, "family": family, "settings": settings,
@@ -162,19 +162,18 @@ def _reported(board: Board, known: Known, group: reported.Group) -> Line:
     family = about.family if about and about.family else "unknown"
     replicates = board.first.replicates if board.first else 0
     found = group.aggregate(replicates) if replicates else None
-    marks = [] if found else [MEAN_ONLY]
-    marks.append(Mark(f"mean of {counted(len(group.entries), 'reported score')}"))
-    score = EMPTY if found is None else Cell(f"{100 * found.value:z.1f}", sort=100 * found.value)
+    score = number(found) if found else Cell("–", small=MEAN_ONLY, sort=math.nan)
+    of = f"of {counted(len(group.entries), 'reported score')}"
     seeds = max((r.n_seeds or 0 for r in group.entries), default=0)
     cells = [
-        Cell(group.algorithm, marks=tuple(marks)), Cell(board.suite, href=f"{board.stem}/index.html"), score, EMPTY,
-        Cell(f"{100 * group.mean:z.1f}", sort=100 * group.mean), Cell(str(len(group.entries))),
-        Cell(group.seeds or "unknown", sort=float(seeds)), Cell(family), Cell("theirs"),
+        Cell(group.algorithm), Cell(f"{ELSEWHERE}, {group.status}", badge=ELSEWHERE, small=group.source),
+        Cell(board.suite, href=f"{board.stem}/index.html"), score, EMPTY,
+        Cell(f"{100 * group.mean:z.1f}", small=of, sort=100 * group.mean), Cell(str(len(group.entries))),
+        Cell(group.seeds or "unknown", sort=float(seeds)), Cell("theirs"), Cell(family),
         Cell(f"theirs, {group.step}" if group.step else "theirs"), Cell("theirs"),
-        Cell(f"reported, {group.status}: {group.source}", badge="reported"),
     ]  # fmt: skip
     facts = {
-        "suite": board.suite, "protocol": "", "family": family, "settings": "", "source": ELSEWHERE,
+        "suite": board.suite, "protocol": "", "family": family, "settings": "theirs", "source": ELSEWHERE,
         "inference": "default", "seeds": str(seeds),
     }  # fmt: skip
     return Line(cells, tuple(facts.items()))

@@ -17,6 +17,7 @@ class Picture:
     alt: str
     caption: str
     figure: dict[str, Any] | None = None
+    wide: bool = False  # the figure needs more room than a phone has
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,3 @@ def settings_cell(scores: Scores, row: Row) -> Cell:
     """Whose settings the row has."""
     kind = scores.settings(row)
     return Cell(kind, badge="plain" if kind == "paper" else "settings")
-
-

@@ -8,8 +8,8 @@ from statistics import fmean
 import numpy as np
 
 from bench.leaderboard.board import Board
-from bench.leaderboard.tables import Cell, Line, Mark, Table
-from bench.leaderboard.words import MEAN_ONLY, counted
+from bench.leaderboard.tables import Cell, Line, Table
+from bench.leaderboard.words import counted
 from bench.published.reported import Reported
 from bench.stats import Estimate, estimate_of, iqm, resample, tally
 
@@ -64,8 +64,8 @@ def groups(board: Board) -> list[Group]:
 def cell(r: Reported) -> Cell:
     """The mean with what the source says of its spread and seeds."""
     seeds = counted(r.n_seeds, "seed") if r.n_seeds else "unknown number of seeds"
-    spread = "" if r.std is None else f"± {100 * r.std:z.1f}"
-    return Cell(f"{100 * r.mean:z.1f}", spread, sort=100 * r.mean, marks=(Mark(seeds),))
+    spread = "" if r.std is None else f"± {100 * r.std:z.1f}, "
+    return Cell(f"{100 * r.mean:z.1f}", small=f"{spread}{seeds}", sort=100 * r.mean)
 
 
 def table(board: Board, entries: Sequence[Reported], stem: str, title: str) -> Table | None:
@@ -83,7 +83,6 @@ def table(board: Board, entries: Sequence[Reported], stem: str, title: str) -> T
         "Numbers of others, as published: with ± standard deviation where the source gives one. Data, code, "
         "settings and protocol are theirs, so small differences to the runs made here mean nothing. "
         "Primary: the authors' own numbers; secondary: taken from somebody else's table.",
-        MEAN_ONLY.text[0].upper() + MEAN_ONLY.text[1:] + " by most sources.",
     ]
     head = ["Algorithm", "Task", "Mean", "Updates", "Status", "Source"]
     return Table(title, head, lines, foot, numeric=frozenset({"Mean"}), stem=stem, kind="words")

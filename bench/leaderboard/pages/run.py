@@ -31,12 +31,14 @@ def context(board: Board, run: RunRecord) -> dict[str, Any]:
         "diverged": ", ".join(map(str, broken)),
         "unfinished": not run.finished,
         "facts": _facts(run),
-        "evaluations": [_evaluations(run, setting, f"{stem}-{n}") for n, setting in enumerate(info["inferences"])],
-        "options": options(algorithm, [run], f"{stem}-options"),
+        "evaluations": [
+            _evaluations(run, setting, f"{stem}-{n}") for n, setting in enumerate(info["inferences"])
+        ],
+        "options": options(algorithm, [run], ""),
         "versions": _pairs(info.get("versions")),
         "identity": _pairs(info["task_info"].get("identity")),
         "git": _git(info.get("git")),
-        "path": f"results/runs/{'/'.join(run.path.parts[-4:])}",
+        "record": f"results/runs/{'/'.join(run.path.parts[-4:])}",
     }  # fmt: skip
 
 
@@ -44,7 +46,10 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     info = run.info
     facts = [
         ("Created", str(info["created"])),
-        ("Seeds", ", ".join(map(str, info["seeds"])) + (" (trained together)" if len(info["seeds"]) > 1 else "")),
+        (
+            "Seeds",
+            ", ".join(map(str, info["seeds"])) + (" (trained together)" if len(info["seeds"]) > 1 else ""),
+        ),
         ("Gradient updates", f"{info['steps']:,}"),
         ("Evaluations", f"{len(info['eval_steps'])}, of {info['episodes']:,} episodes per seed"),
         ("Settings", settings_kind(info)),
@@ -54,14 +59,18 @@ def _facts(run: RunRecord) -> list[tuple[str, str]]:
     ]
     for key, said in (("overrides", "Given by hand"), ("task_options", "Options of the task")):
         if info.get(key):
-            facts.append((said, ", ".join(f"{name}={value(held)}" for name, held in sorted(info[key].items()))))
+            facts.append(
+                (said, ", ".join(f"{name}={value(held)}" for name, held in sorted(info[key].items())))
+            )
     if run.summary:
         clocks = [("train_seconds", "Training"), ("eval_seconds", "Evaluation")]
         facts += [(said, duration(float(run.summary[key]))) for key, said in clocks if key in run.summary]
         if "updates_per_second" in run.summary:
             facts.append(("Updates per second", f"{float(run.summary['updates_per_second']):,.0f}"))
     here = (run.path / "weights.safetensors").exists()
-    facts.append(("Weights", "weights.safetensors lies beside the record" if here else "not beside the record"))
+    facts.append(
+        ("Weights", "weights.safetensors lies beside the record" if here else "not beside the record")
+    )
     return facts
 
 
@@ -78,9 +87,19 @@ def _evaluations(run: RunRecord, setting: Mapping[str, Any], stem: str) -> Table
         lines.append(Line([Cell(f"{step:,}", sort=float(step)), Cell(f"{mean:z.1f}", sort=mean), *cells]))
     heads = [f"Seed {seed}" for seed in seeds]
     named = inference_label(setting)
-    foot = ["Mean score over the episodes of the evaluation: 0 uniformly random, 100 best known, or success in percent."]
+    foot = [
+        "Mean score over the episodes of an evaluation: 0 uniformly random, 100 best known; or success in "
+        "percent."
+    ]
     title = "Evaluations" + (f" with {named}" if named else "")
-    return Table(title, ["Updates", "Mean", *heads], lines, foot, numeric=frozenset({"Updates", "Mean", *heads}), stem=stem)
+    return Table(
+        title,
+        ["Updates", "Mean", *heads],
+        lines,
+        foot,
+        numeric=frozenset({"Updates", "Mean", *heads}),
+        stem=stem,
+    )
 
 
 def _broken(run: RunRecord, setting: Mapping[str, Any]) -> dict[int, int]:
@@ -108,5 +127,3 @@ def _git(content: Any) -> str:
     clean = content.get("clean")
     state = "the code was as committed" if clean else "the code had changes that were not committed"
     return f"{content['commit']}; {state}"
-
-

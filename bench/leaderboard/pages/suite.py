@@ -13,7 +13,17 @@ from bench.leaderboard.pages import reported
 from bench.leaderboard.pages.parts import HOME, Picture, row_cell, settings_cell, suite_crumb, task_href
 from bench.leaderboard.tables import EMPTY, Cell, Line, Table, number
 from bench.leaderboard.words import (
-    NOT_COMPARABLE, bar, counted, duration, listed, marks_of, metric_cell, notices, span_of, task_cell, versions,
+    NOT_COMPARABLE,
+    bar,
+    counted,
+    duration,
+    listed,
+    marks_of,
+    metric_cell,
+    notices,
+    span_of,
+    task_cell,
+    versions,
 )  # fmt: skip
 from bench.scores import Row
 from bench.stats import METRICS, Summary
@@ -31,8 +41,8 @@ def context(board: Board, summary: Summary, known: Known) -> dict[str, Any]:
         "heading": board.suite,
         "crumbs": [HOME, suite_crumb(board)],
         "about": known.suites.get(board.suite, ""),
-        "statement": f"{counted(algorithms, 'algorithm')} on {counted(len(scores.tasks), 'task')}. Each is trained on "
-        "the fixed data set of a task and scored by the episodes that its policy then plays there.",
+        "statement": f"{counted(algorithms, 'algorithm')} on {counted(len(scores.tasks), 'task')}. Each "
+        "is trained on the fixed data set of a task and scored by the episodes that its policy then plays.",
         "protocols": protocols,
         "protocol": scores.protocol.name,
         "sentence": scores.sentence(),
@@ -148,13 +158,14 @@ def pictures(
             "The numbers are in the table above.",
             "Aggregate scores: the line is the value, the bar its 95% interval.",
             figures.intervals(summary, look),
+            wide=True,
         )
         draw(made["intervals"].stem, lambda theme: plots.intervals(summary, look, theme))
         made["profiles"] = Picture(
             f"plots/{_stem(board, summary, 'profiles')}",
             "Performance profile of each algorithm: the fraction of its runs above each score.",
-            "Performance profile: the higher a curve, the more of the algorithm's runs exceed the score below "
-            "it. Bands are pointwise 95% intervals.",
+            "Performance profile: the higher a curve, the more of the algorithm's runs exceed the score "
+            "below it. Bands are pointwise 95% intervals.",
             figures.profiles(summary, look),
         )
         draw(made["profiles"].stem, lambda theme: plots.profiles(summary, look, theme))
@@ -190,8 +201,8 @@ def cost_table(board: Board, summary: Summary, costs: Mapping[Row, Cost]) -> Tab
         "Evaluation per episode", "Network evaluations per action", "Device",
     ]  # fmt: skip
     foot = [
-        "Wall-clock time, mean over finished runs; a run trains its seeds at once, and its time is divided by "
-        "them. Times compare only between runs on the same device with the same number of seeds per run. "
+        "Wall-clock time, mean over finished runs; a run trains its seeds at once, and its time is divided "
+        "by them. Times compare only between runs on the same device with the same number of seeds per run. "
         "Network evaluations: rows that pass through networks while one action is chosen, counted; an "
         "ensemble is one network. –: not recorded, or not counted for algorithms whose code is not here."
     ]
@@ -224,7 +235,13 @@ def pareto_pictures(
 
 
 def _add(
-    made: dict[str, Picture], name: str, board: Board, summary: Summary, found: Sequence[Point], axis: str, draw: Draw
+    made: dict[str, Picture],
+    name: str,
+    board: Board,
+    summary: Summary,
+    found: Sequence[Point],
+    axis: str,
+    draw: Draw,
 ) -> None:
     if not found:
         return

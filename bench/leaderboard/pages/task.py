@@ -11,7 +11,16 @@ from bench.leaderboard import figures, plots
 from bench.leaderboard.board import Board
 from bench.leaderboard.curves import Curve
 from bench.leaderboard.pages import reported
-from bench.leaderboard.pages.parts import HOME, Crumb, Picture, row_cell, run_cell, settings_cell, suite_crumb, task_href
+from bench.leaderboard.pages.parts import (
+    HOME,
+    Crumb,
+    Picture,
+    row_cell,
+    run_cell,
+    settings_cell,
+    suite_crumb,
+    task_href,
+)
 from bench.leaderboard.tables import EMPTY, Cell, Line, Mark, Table
 from bench.leaderboard.words import NOT_COMPARABLE, bar, counted, span_of, task_cell, value
 from bench.records import RunRecord
@@ -19,7 +28,9 @@ from bench.scores import Row
 from bench.stats import Summary
 
 
-def context(board: Board, task: str, found: Mapping[tuple[Row, str], Curve], draw: Callable[..., None]) -> dict[str, Any]:
+def context(
+    board: Board, task: str, found: Mapping[tuple[Row, str], Curve], draw: Callable[..., None]
+) -> dict[str, Any]:
     """What the template shows; writes the learning curves."""
     summary = board.first
     assert summary
@@ -48,7 +59,8 @@ def context(board: Board, task: str, found: Mapping[tuple[Row, str], Curve], dra
         ),
         "curves": Picture(
             stem,
-            f"Learning curves of {counted(len(lines), 'algorithm')} on {task}; the last values are in the table.",
+            f"Learning curves of {counted(len(lines), 'algorithm')} on {task}; the last values are in the "
+            "table.",
             "Learning curves: mean over seeds at every evaluation, with 95% bands; a seed counts as 0 from "
             "where it diverges.",
             figures.curves(summary.scores, lines, board.look),
@@ -104,14 +116,16 @@ def _scale(info: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _runs(board: Board, task: str, runs: Sequence[RunRecord]) -> Table:
     lines = [
         Line([
-            run_cell(board, run), Cell(str(run.info["algorithm"])), Cell(", ".join(map(str, run.info["seeds"]))),
+            run_cell(board, run), Cell(str(run.info["algorithm"])),
+            Cell(", ".join(map(str, run.info["seeds"]))),
             Cell(f"{run.info['steps']:,}", sort=float(run.info["steps"])),
             Cell(str(run.info["created"])[:10]),
         ])
         for run in sorted(runs, key=lambda run: (str(run.info["algorithm"]), str(run.path)))
     ]  # fmt: skip
     return Table(
-        f"{task}: runs", ["Run", "Algorithm", "Seeds", "Updates", "Created"], lines, numeric=frozenset({"Updates"}),
+        f"{task}: runs", ["Run", "Algorithm", "Seeds", "Updates", "Created"], lines,
+        numeric=frozenset({"Updates"}),
         stem=f"tables/{board.stem}-task-{board.task_stems[task]}-runs",
     )  # fmt: skip
 
@@ -141,7 +155,7 @@ def cards(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
 
 def _card(card: Card) -> dict[str, Any]:
     shortest, mean, longest = map(show, card.length)
-    returns = card.returns
+    returns, quality = card.returns, card.trajectory_quality
     most = max(returns.counts)
     return {
         "facts": [
@@ -150,8 +164,8 @@ def _card(card: Card) -> dict[str, Any]:
             ("Observation, action", f"{card.obs_dim}, {card.action_dim} numbers"),
             ("Episode length", shortest if shortest == longest else f"{shortest} to {longest}, mean {mean}"),
             ("Returns", f"{show(returns.minimum)} to {show(returns.maximum)}, mean {show(returns.mean)}"),
-            ("Trajectory quality (TQ)", "unknown" if card.trajectory_quality is None else f"{card.trajectory_quality:.3f}"),
-            ("Coverage (SACo)", f"{card.coverage:.3f}: {card.cells:,} distinct cells of {card.counted:,} transitions"),
+            ("Trajectory quality (TQ)", "unknown" if quality is None else f"{quality:.3f}"),
+            ("Coverage (SACo)", f"{card.coverage:.3f}: {card.cells:,} cells of {card.counted:,} transitions"),
         ],
         "bars": [round(count / most, 4) for count in returns.counts],
         "low": show(returns.minimum),
