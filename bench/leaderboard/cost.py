@@ -114,8 +114,8 @@ def counter(algorithms: Mapping[str, type[Algorithm]]) -> Count:
     kept: dict[str, int | None] = {}
 
     def count(info: Mapping[str, Any], inference: Mapping[str, Any]) -> int | None:
-        card = info["task_info"].get("card", {})
-        sizes = (card.get("obs_dim"), card.get("action_dim"))
+        card = info["task_info"].get("card")
+        sizes = (card.get("obs_dim"), card.get("action_dim")) if isinstance(card, Mapping) else (None, None)
         key = json.dumps([info["algorithm"], info["config"], inference, sizes], sort_keys=True)
         if key not in kept:
             algorithm = algorithms.get(info["algorithm"])

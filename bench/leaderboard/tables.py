@@ -40,6 +40,7 @@ class Cell:
     text: str
     interval: str = ""
     small: str = ""  # words below the text
+    full: str = ""  # in downloads instead of the text and the words below it
     bold: bool = False
     marks: tuple[Mark, ...] = ()
     href: str = ""
@@ -55,7 +56,7 @@ class Cell:
         """What a browser sorts by: a number where the cell holds one, empty where it holds nothing."""
         if isinstance(self.sort, float):
             return "" if math.isnan(self.sort) else f"{self.sort:.6g}"
-        return self.text if self.sort is None else self.sort
+        return (self.full or self.text) if self.sort is None else self.sort
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def number(e: Estimate, scale: int = 100, marks: tuple[Mark, ...] = (), shade: f
     digits = 1 if scale == 100 else 2
     value, low, high = (f"{x * scale:z.{digits}f}" for x in (e.value, e.low, e.high))
     interval = "" if math.isnan(e.low) else f"[{low}, {high}]"
-    return Cell(value, interval, "", e.bold, marks, sort=e.value * scale, shade=shade)
+    return Cell(value, interval, bold=e.bold, marks=marks, sort=e.value * scale, shade=shade)
 
 
 def write_downloads(table: Table, folder: Path) -> list[str]:
@@ -114,8 +115,8 @@ def _words(cell: Cell) -> str:
     """The text with its marks: a sign alone where there is one."""
     signs = "".join(dict.fromkeys(mark.sign for mark in cell.marks))
     said = "; ".join(mark.text for mark in cell.marks if not mark.sign)
-    said = "; ".join(filter(None, [cell.small, said]))
-    return cell.text + (f" {signs}" if signs else "") + (f" ({said})" if said else "")
+    said = "; ".join(filter(None, ["" if cell.full else cell.small, said]))
+    return (cell.full or cell.text) + (f" {signs}" if signs else "") + (f" ({said})" if said else "")
 
 
 def _entry(cell: Cell) -> Entry:
@@ -128,7 +129,7 @@ def _csv(table: Table) -> str:
     head, parts = [], []
     for name, cells in zip(table.head, columns or [()] * len(table.head), strict=True):
         split = any(cell.interval for cell in cells)
-        marked = any(cell.marks or cell.small for cell in cells)
+        marked = any(cell.marks or (cell.small and not cell.full) for cell in cells)
         head += [name, *([f"{name} low", f"{name} high"] if split else [])] + [f"{name}, remarks"] * marked
         parts.append((split, marked))
     text = io.StringIO()
@@ -137,11 +138,11 @@ def _csv(table: Table) -> str:
     for line in table.lines:
         values: list[str] = []
         for cell, (split, marked) in zip(line.cells, parts, strict=True):
-            values.append(_inert("" if cell is EMPTY else cell.text))
+            values.append(_inert("" if cell is EMPTY else cell.full or cell.text))
             if split:
                 values += cell.interval.strip("[]").split(", ") if cell.interval else ["", ""]
             if marked:
-                remarks = filter(None, [cell.small, *(mark.text for mark in cell.marks)])
+                remarks = filter(None, ["" if cell.full else cell.small, *(mark.text for mark in cell.marks)])
                 values.append(_inert("; ".join(remarks)))
         writer.writerow(values)
     return text.getvalue()

@@ -57,7 +57,14 @@ def run_cell(board: Board, run: RunRecord) -> Cell:
 
 def row_cell(board: Board, row: Row, marks: tuple[Mark, ...] = ()) -> Cell:
     """The name of a row with its colour, as a link to the page of its algorithm."""
-    return Cell(row.label, href=algorithm_href(board, row.algorithm), dot=board.look[row].color, marks=marks)
+    return Cell(
+        row.algorithm,
+        small=row.label.removeprefix(row.algorithm).strip(),
+        full=row.label,
+        href=algorithm_href(board, row.algorithm),
+        dot=board.look[row].color,
+        marks=marks,
+    )
 
 
 def settings_cell(scores: Scores, row: Row) -> Cell:

@@ -156,7 +156,7 @@ def cards(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def _card(card: Card) -> dict[str, Any]:
     shortest, mean, longest = map(show, card.length)
     returns, quality = card.returns, card.trajectory_quality
-    most = max(returns.counts)
+    most = max(returns.counts, default=0) or 1
     return {
         "facts": [
             ("Episodes", f"{card.episodes:,}"),
