@@ -62,3 +62,30 @@ def _cited(reference: str) -> str:
     names = re.split(r", | & ", authors)
     cited = {1: names[0], 2: " & ".join(names)}.get(len(names), f"{names[0]} et al.")
     return f"{cited} {year.group()}"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The publication that the file of an algorithm names."""
+
+    authors: tuple[str, ...]  # surnames
+    title: str
+    venue: str  # such as ICLR 2022 or Neural Computation 1991; of a preprint the year alone
+    year: str
+    url: str  # empty where the file has none
+
+
+def paper(algorithm: type[Algorithm]) -> Paper | None:
+    """The publication from the docstring of the algorithm's file; None where it has not the usual form."""
+    if issubclass(algorithm, External):
+        return None
+    text = inspect.cleandoc(sys.modules[algorithm.__module__].__doc__ or "")
+    reference = " ".join(next(iter(text.split("\n\n")[1:]), "").split())
+    found = re.match(
+        r'(?P<authors>[^"]+), "(?P<title>[^"]+)",? (?P<venue>[^,.]*?\b(?P<year>(?:19|20)\d\d)\b)', reference
+    )
+    if found is None:
+        return None
+    url = re.search(r"https?://[^\s,]+[^\s,.]", reference)
+    authors = tuple(re.split(r", | & ", found["authors"]))
+    return Paper(authors, found["title"], found["venue"], found["year"], url.group() if url else "")

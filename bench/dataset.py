@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -70,7 +69,7 @@ class Dataset:
         Raises UserError, naming the episode, where shapes disagree, a number is not finite or an
         action lies outside [-1, 1].
         """
-        columns: dict[str, list[np.ndarray]] = {field.name: [] for field in fields(Dataset)}
+        columns = {field.name: _Growing() for field in fields(Dataset)}
         sizes = None  # D and A of the first episode
         for number, episode in enumerate(episodes):
             _check(number, episode)
@@ -82,17 +81,16 @@ class Dataset:
                 )
             last = np.zeros(len(episode.reward), np.float32)
             last[-1] = 1
-            columns["obs"].append(episode.obs[:-1])
-            columns["next_obs"].append(episode.obs[1:])
-            columns["action"].append(episode.action)
-            columns["next_action"].append(np.concatenate([episode.action[1:], episode.action[-1:]]))
-            columns["reward"].append(episode.reward)
-            columns["terminal"].append(last * episode.terminal)
-            columns["timeout"].append(last * (not episode.terminal))
-        if not columns["obs"]:
+            columns["obs"].add(episode.obs[:-1])
+            columns["next_obs"].add(episode.obs[1:])
+            columns["action"].add(episode.action)
+            columns["next_action"].add(np.concatenate([episode.action[1:], episode.action[-1:]]))
+            columns["reward"].add(episode.reward)
+            columns["terminal"].add(last * episode.terminal)
+            columns["timeout"].add(last * (not episode.terminal))
+        if sizes is None:
             raise UserError("a data set needs at least one episode; none was given")
-        arrays = {name: np.concatenate(parts).astype(np.float32) for name, parts in columns.items()}
-        return Dataset(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+        return Dataset(**{name: torch.from_numpy(column.taken()) for name, column in columns.items()})
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same transitions on another device."""
@@ -140,7 +138,8 @@ class Dataset:
 
     def normalized(self, mean: Tensor, std: Tensor) -> "Dataset":
         """Observations shifted and scaled; the rest unchanged."""
-        return replace(self, obs=(self.obs - mean) / std, next_obs=(self.next_obs - mean) / std)
+        obs, next_obs = (numbers.sub(mean).div_(std) for numbers in (self.obs, self.next_obs))
+        return replace(self, obs=obs, next_obs=next_obs)
 
     def sha256(self) -> str:
         """Hash of the content: field names, shapes and numbers."""
@@ -148,8 +147,28 @@ class Dataset:
         for field in fields(self):
             tensor = getattr(self, field.name).cpu().contiguous()
             digest.update(f"{field.name}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().tobytes())
+            digest.update(tensor.numpy().data)  # no copy
         return digest.hexdigest()
+
+
+class _Growing:
+    """Rows of a column in single precision, in one array that grows: nothing is held twice until the end."""
+
+    def __init__(self) -> None:
+        self.array, self.rows = np.empty(0, np.float32), 0
+
+    def add(self, rows: np.ndarray) -> None:
+        needed = self.rows + len(rows)
+        if needed > len(self.array):
+            shape = (max(needed, len(self.array) * 9 // 8), *rows.shape[1:])
+            self.array.resize(shape, refcheck=False)  # large arrays stay where they are: no copy
+        self.array[self.rows : needed] = rows
+        self.rows = needed
+
+    def taken(self) -> np.ndarray:
+        """All rows; nothing can be added any more."""
+        self.array.resize((self.rows, *self.array.shape[1:]), refcheck=False)
+        return self.array
 
 
 def _check(number: int, episode: Episode) -> None:
@@ -191,7 +210,7 @@ def cached(name: str, make: Callable[[], Dataset]) -> Dataset:
     """
     path = cache_dir() / f"{name}.npz"
     if path.exists():
-        dataset = _read(path)
+        dataset = read_stored(path)
         if dataset is not None:
             return dataset
     dataset = make()
@@ -199,16 +218,16 @@ def cached(name: str, make: Callable[[], Dataset]) -> Dataset:
     return dataset
 
 
-def _read(path: Path) -> Dataset | None:
-    """The stored data set; None where the file is damaged."""
+def read_stored(path: Path) -> Dataset | None:
+    """A data set that `cached` has stored; None where the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {f.name: torch.from_numpy(stored[f.name]) for f in fields(Dataset)}
             expected = json.loads(str(stored["meta"]))["sha256"]
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
+        dataset = Dataset(**arrays)
+        return dataset if dataset.sha256() == expected else None
+    except Exception:  # of damaged bytes zipfile, zlib and numpy raise nearly anything
         return None
-    dataset = Dataset(**arrays)
-    return dataset if dataset.sha256() == expected else None
 
 
 def _write(path: Path, dataset: Dataset) -> None:

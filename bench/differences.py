@@ -4,30 +4,25 @@ On one task: Welch's t interval and test (Welch 1947), which assume neither equa
 numbers of seeds. Percentiles of a bootstrap are too narrow for five seeds, Welch's interval is not. The
 p-values of the tasks are corrected together by Holm's method (1979): under it the chance that even one of
 several equal tasks is called different is at most 5%.
+The paired permutation test (bench.permutation) stands beside it. It cannot be the verdict on one task: five
+pairs permit no p below 2/32. Over all tasks it has many pairs, and needs no assumption on their scores.
 
 Shapes: S seeds, T tasks. Scores are on the scale 0..1.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from bench.bootstrap import REPLICATES, Draws, draw, draw_tasks, interval
+from bench.metrics import everyone, improvement, iqm, mean
+from bench.permutation import Permutation, permutation_of
+from bench.power import POWER, seeds_to_add, smallest, standard_error
 from bench.scores import Row, Scores
-from bench.stats import (
-    REPLICATES,
-    Estimate,
-    everyone,
-    improvement,
-    interval,
-    iqm,
-    lone,
-    mean,
-    resample,
-    tally,
-)
+from bench.stats import Estimate
 
 ALPHA = 0.05  # an interval has the level 1 - ALPHA
 NOTHING = Estimate(math.nan, math.nan, math.nan)
@@ -53,6 +48,7 @@ class TaskDifference:
     b: np.ndarray  # (S,), of seeds of its own
     welch: Welch
     p_holm: float  # corrected for all tasks of the comparison that have a p
+    permutation: Permutation  # its p is not corrected
     improvement: Estimate  # P(A > B)
     verdict: str
 
@@ -80,6 +76,8 @@ class Comparison:
     replicates: int
     tasks: Sequence[TaskDifference]
     overall: Sequence[OverallDifference]  # none where no task has both
+    permutation: Permutation  # of the difference of the means over all tasks that both have
+    bootstrap: str
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> Welch:
@@ -97,7 +95,7 @@ def welch(a: np.ndarray, b: np.ndarray) -> Welch:
     if constant(a) and constant(b):
         p = 1.0 if abs(value) <= EQUAL else _permutation_p(len(a), len(b))
         return Welch(value, math.nan, math.nan, p)
-    error, freedom = _error(a.var(ddof=1), b.var(ddof=1), len(a), len(b))
+    error, freedom = standard_error(np.array([a.var(ddof=1), b.var(ddof=1)]), np.array([len(a), len(b)]))
     half = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
     return Welch(value, value - half, value + half, float(2 * stdtr(freedom, -abs(value) / error)))
 
@@ -117,30 +115,26 @@ def holm(p: Sequence[float]) -> list[float]:
     return result.tolist()
 
 
-def more_seeds(a: np.ndarray, b: np.ndarray, margin: float) -> int:
-    """How many seeds each of two algorithms needs besides a (n,) and b (m,), at least 1, so that the
-    half-width of Welch's interval is `margin` or less if the standard deviations stay as observed.
+def more_seeds(a: np.ndarray, b: np.ndarray, margin: float, tests: int = 1) -> int:
+    """How many seeds each of two algorithms needs besides a (n,) and b (m,), at least 1, so that Welch's
+    test finds a true difference of `margin` with a probability of POWER if the standard deviations stay as
+    observed.
 
-    Half of the true differences that are as large as `margin` are then found. Standard deviations of few
-    seeds are uncertain themselves, so this is a guide. Raises ValueError for fewer than 2 seeds or where
+    The test is at the level ALPHA / tests, the strictest that Holm's method asks for. Standard deviations of
+    few seeds are uncertain themselves, so this is a guide. Raises ValueError for fewer than 2 seeds or where
     neither group varies.
     """
     if min(len(a), len(b)) < 2 or (constant(a) and constant(b)):
         raise ValueError("the standard deviations are not known")
-    variances = a.var(ddof=1), b.var(ddof=1)
-
-    def enough(more: int) -> bool:
-        error, freedom = _error(*variances, len(a) + more, len(b) + more)
-        return bool(stdtrit(freedom, 1 - ALPHA / 2) * error <= margin)
-
-    return _smallest(enough)
+    variances, sizes = np.array([a.var(ddof=1), b.var(ddof=1)]), np.array([len(a), len(b)])
+    return seeds_to_add(variances, sizes, margin, ALPHA / tests)
 
 
 def more_constant_seeds(n: int, m: int, tests: int) -> int:
     """How many seeds each of two algorithms needs besides n and m, at least 1, so that the permutation
     test can find a difference among `tests` tasks where no seed of a group varies.
     """
-    return _smallest(lambda more: _permutation_p(n + more, m + more) <= ALPHA / tests)
+    return smallest(lambda more: _permutation_p(n + more, m + more) <= ALPHA / tests)
 
 
 def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: float, tests: int = 1) -> str:
@@ -161,37 +155,49 @@ def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: f
         return f"too few seeds: {more} more of each would be needed (no seed varies)"
     if -margin < found.low and found.high < margin:
         return f"no difference seen of {points} or more"
-    more = more_seeds(a, b, margin)
-    return f"too few seeds: {more} more of each would be needed for a difference of {points}"
+    more = more_seeds(a, b, margin, tests)
+    return f"too few seeds: {more} more of each would find a difference of {points} with {POWER:.0%} power"
 
 
-def compare(scores: Scores, a: Row, b: Row, margin: float, replicates: int = REPLICATES) -> Comparison:
-    """Everything about A against B; `scores` hold these two rows."""
+def compare(
+    scores: Scores, a: Row, b: Row, margin: float, replicates: int = REPLICATES, bootstrap: str = "seeds"
+) -> Comparison:
+    """Everything about A against B; `scores` hold these two rows. bootstrap: one of BOOTSTRAPS.
+
+    Tasks whose runs are not comparable get neither a difference nor a part in the aggregates.
+    """
     tasks = scores.tasks
     matrices = [scores.matrix(row).reshape(-1, len(tasks)) for row in (a, b)]  # (S, T), S may be 0
-    counts = [
-        tally(resample(~np.isnan(matrix), replicates, scores.suite, row.label, *tasks)).astype(float)
-        for row, matrix in zip((a, b), matrices, strict=True)
-    ]
+    draws = [draw(scores, row, replicates, bootstrap) for row in (a, b)]
     columns = [[column[~np.isnan(column)] for column in matrix.T] for matrix in matrices]
-    found = [welch(x, y) for x, y in zip(*columns, strict=True)]
+    found = [
+        welch(x, y) if task not in scores.flagged else Welch(math.nan, math.nan, math.nan, math.nan)
+        for task, x, y in zip(tasks, *columns, strict=True)
+    ]
     corrected = holm([each.p for each in found])
     tests = sum(not math.isnan(p) for p in corrected)
-    both = [t for t, (x, y) in enumerate(zip(*columns, strict=True)) if len(x) and len(y)]
+    both = [
+        t
+        for t, (task, x, y) in enumerate(zip(tasks, *columns, strict=True))
+        if len(x) and len(y) and task not in scores.flagged
+    ]
     result = []
     for t, (task, x, y) in enumerate(zip(tasks, *columns, strict=True)):
-        better = _improvement(matrices, counts, [t]) if t in both else NOTHING
-        words = verdict(x, y, found[t], corrected[t], margin, tests) if t in both else _absent(a, b, x, y)
-        result.append(TaskDifference(task, x, y, found[t], corrected[t], better, words))
-    return Comparison(
-        scores, a, b, margin, replicates, result, _overall(matrices, counts, both, margin) if both else ()
-    )
-
-
-def _error(var_a: float, var_b: float, n: int, m: int) -> tuple[float, float]:
-    """Standard error of the difference of two means, and its degrees of freedom (Welch-Satterthwaite)."""
-    of_a, of_b = var_a / n, var_b / m
-    return math.sqrt(of_a + of_b), (of_a + of_b) ** 2 / (of_a**2 / (n - 1) + of_b**2 / (m - 1))
+        better = NOTHING
+        if t in both:
+            better = improvement_of([each[:, [t]] for each in matrices], [each.on([t]) for each in draws])
+            words = verdict(x, y, found[t], corrected[t], margin, tests)
+        else:
+            words = _absent(a, b, x, y) if not (len(x) and len(y)) else "not comparable ‡"
+        permuted = permutation_of(scores, a, b, task)
+        result.append(TaskDifference(task, x, y, found[t], corrected[t], permuted, better, words))
+    overall: Sequence[OverallDifference] = ()
+    if both:
+        chosen = draw_tasks(replicates, bootstrap, scores.suite, [tasks[t] for t in both])
+        shared = [each.on(both).over(chosen) for each in draws]
+        overall = _overall([each[:, both] for each in matrices], shared, margin)
+    everything = permutation_of(scores, a, b)
+    return Comparison(scores, a, b, margin, replicates, result, overall, everything, bootstrap)
 
 
 def _permutation_p(n: int, m: int) -> float:
@@ -199,46 +205,34 @@ def _permutation_p(n: int, m: int) -> float:
     return min(1.0, 2 / math.comb(n + m, n))
 
 
-def _smallest(enough: Callable[[int], bool]) -> int:
-    """The smallest number from 1 on that is enough; from there on all are."""
-    high = 1
-    while not enough(high):
-        high *= 2
-    low = high // 2  # not enough, or 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
 def _absent(a: Row, b: Row, x: np.ndarray, y: np.ndarray) -> str:
     lacking = [row.label for row, scores in ((a, x), (b, y)) if not len(scores)]
     return f"no scores of {' and '.join(lacking)}"
 
 
-def _improvement(
-    matrices: Sequence[np.ndarray], counts: Sequence[np.ndarray], tasks: Sequence[int]
-) -> Estimate:
-    """P(A > B), mean over the tasks with these numbers."""
-    x, y = (matrix[:, tasks] for matrix in matrices)
+def improvement_of(matrices: Sequence[np.ndarray], draws: Sequence[Draws]) -> Estimate:
+    """P(A > B), mean over tasks, from the scores (S, T) of both and their draws of the same tasks."""
+    x, y = matrices
     value = float(improvement(x, y, everyone(x), everyone(y))[0])
-    if lone(x) or lone(y):
+    first, second = draws
+    if not (first.known and second.known):
         return Estimate(value, math.nan, math.nan)
-    low, high = interval(improvement(x, y, counts[0][tasks], counts[1][tasks]))
+    drawn = improvement(first.scores, second.scores, first.counts.astype(float), second.counts)
+    low, high = interval(drawn)
     return Estimate(value, float(low), float(high))
 
 
 def _overall(
-    matrices: Sequence[np.ndarray], counts: Sequence[np.ndarray], tasks: Sequence[int], margin: float
+    matrices: Sequence[np.ndarray], draws: Sequence[Draws], margin: float
 ) -> list[OverallDifference]:
-    x, y = (matrix[:, tasks] for matrix in matrices)
-    better = _improvement(matrices, counts, tasks)
+    better = improvement_of(matrices, draws)
+    first, second = draws
     result = []
     for name, metric in (("mean", mean), ("IQM", iqm)):
-        a, b = (float(metric(matrix, everyone(matrix))[0]) for matrix in (x, y))
+        a, b = (float(metric(matrix, everyone(matrix))[0]) for matrix in matrices)
         low = high = np.array(math.nan)
-        if not (lone(x) or lone(y)):
-            low, high = interval(metric(x, counts[0][tasks]) - metric(y, counts[1][tasks]))
+        if first.known and second.known:
+            low, high = interval(metric(first.scores, first.counts) - metric(second.scores, second.counts))
         difference = Estimate(a - b, float(low), float(high))
         result.append(OverallDifference(name, a, b, difference, better, _overall_verdict(difference, margin)))
     return result

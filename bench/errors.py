@@ -13,6 +13,16 @@ class UserError(Exception):
     """
 
 
+def printable(text: str) -> str:
+    """The same text on one line, without anything that a terminal obeys: control characters, halves of
+    characters and changes of the writing direction stand as their escapes.
+    """
+    if text.isprintable():
+        return text
+    text = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list of known names, with the nearest one."""
     names = sorted(known)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.algorithm import Noise
+from bench.errors import UserError
 from bench.population import Policy
 from bench.sampler import draw
 from bench.streams import stream, stream_seed
@@ -77,6 +78,17 @@ class _Rows:
         self.active[p, e] = self.episode[p, e] < self.episodes
         return bool(self.active[p, e])
 
+    def refuse_nan(self, what: str, values: np.ndarray, p: np.ndarray, e: np.ndarray) -> None:
+        """Raise UserError where one of the values (n, ...) of the rows (p, e), (n,) each, is not finite."""
+        bad = np.flatnonzero(~np.isfinite(values).all(1))
+        if bad.size:
+            i, j = p[bad[0]], e[bad[0]]
+            raise UserError(
+                f"an environment answered with a non-finite {what} (seed {self.seeds[i]}, episode "
+                f"{self.episode[i, j]}, step {self.step[i, j]}). Nothing of this "
+                "evaluation is scored; look at the environment, then give the same command again"
+            )
+
 
 def evaluate(
     policy: Policy,
@@ -90,7 +102,8 @@ def evaluate(
 
     `environments` holds P * rows_of(P, episodes, limit) rows, P = len(inferences) * len(seeds): beyond
     `limit` environments side by side, rows play several episodes one after the other. A seed whose
-    parameters or actions are not finite is marked as diverged and plays no further.
+    parameters or actions are not finite is marked as diverged and plays no further. Raises UserError for
+    observations and rewards that are not finite: they are no fault of the policy that would meet them.
     """
     players = len(inferences) * len(seeds)
     rows = _Rows(list(seeds) * len(inferences), episodes, rows_of(players, episodes, limit))
@@ -102,6 +115,7 @@ def evaluate(
     diverged = np.tile(~policy.finite(), len(inferences))
     starts = [rows.start_seed(p, e) for p, e in np.ndindex(shape)]
     obs = environments.reset(np.arange(rows.episode.size), starts).reshape(*shape, -1)
+    rows.refuse_nan("observation", obs.reshape(rows.episode.size, -1), *np.indices(shape).reshape(2, -1))
     while True:
         rows.active[diverged] = False
         if not rows.active.any():
@@ -118,6 +132,8 @@ def evaluate(
         if not len(p):
             continue
         step = environments.step(p * shape[1] + e, np.clip(action[p, e], -1, 1))
+        rows.refuse_nan("observation", step.obs, p, e)
+        rows.refuse_nan("reward", np.asarray(step.reward)[:, None], p, e)
         episode = rows.episode[p, e]
         returns[p, episode] += step.reward
         lengths[p, episode] += 1
@@ -129,5 +145,6 @@ def evaluate(
         if again:
             numbers = np.array([i * shape[1] + j for i, j in again])
             fresh = environments.reset(numbers, [rows.start_seed(i, j) for i, j in again])
+            rows.refuse_nan("observation", fresh, *np.array(again).T)
             for (i, j), first in zip(again, fresh, strict=True):
                 obs[i, j] = first

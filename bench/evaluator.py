@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,14 @@ from bench.remote import RemoteEnvironments
 from bench.sampler import draw
 from bench.streams import stream
 from bench.task import Environments, Task
+from bench.watchdog import Watch, Watched
 
 Result = tuple[list[Evaluation], float]  # one per test-time setting, and the seconds that all took
+
+
+def elapsed(start: float) -> float:
+    """Seconds since `start`, as `time.monotonic` says; never less than 0, whatever happens to clocks."""
+    return max(0.0, time.monotonic() - start)
 
 
 class Evaluator:
@@ -23,10 +30,12 @@ class Evaluator:
 
     With more than one worker the environments live in processes of their own, and a thread plays with a
     snapshot of the policies while training goes on. Results do not depend on the number of workers.
+
+    trace: where the trace goes if environments of this process hang (see bench/watchdog.py).
     """
 
-    def __init__(self, task: Task, seeds: Sequence[int], episodes: int, workers: int) -> None:
-        self.task, self.seeds, self.episodes = task, seeds, episodes
+    def __init__(self, task: Task, seeds: Sequence[int], episodes: int, workers: int, trace: Path) -> None:
+        self.task, self.seeds, self.episodes, self.trace = task, seeds, episodes, trace
         self.workers = 1 if task.vectorized else workers
         self._environments: Environments | None = None
         self._held = 0
@@ -72,11 +81,14 @@ class Evaluator:
 
     def _play(self, policy: Policy, inferences: Sequence[Any]) -> Result:
         start = time.monotonic()
-        rows = self._rows(len(inferences))
-        environments = self._made(rows * len(inferences) * len(self.seeds))
-        limit = self.task.max_rows
-        results = evaluate(policy, environments, self.seeds, self.episodes, inferences, limit)
-        return results, time.monotonic() - start
+        count = self._rows(len(inferences)) * len(inferences) * len(self.seeds)
+        what = (self.seeds, self.episodes, inferences, self.task.max_rows)
+        if self.workers > 1:
+            results = evaluate(policy, self._made(count), *what)
+        else:
+            with Watch(self.trace) as watch:
+                results = evaluate(policy, Watched(self._made(count), watch), *what)
+        return results, elapsed(start)
 
     def _rows(self, settings: int) -> int:
         return rows_of(settings * len(self.seeds), self.episodes, self.task.max_rows)

@@ -146,8 +146,10 @@ class Learner:
         return self.actor.finite()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and optimizer state by name: all that continuing needs besides the number of updates."""
-        state = self.weights()
+        """Parameters, optimizer state and metrics by name: all that continuing needs besides the number of
+        updates.
+        """
+        state = self.weights() | named("metric", self.metrics)
         for names, optimizer in self._optimizers.items():
             for index, entries in optimizer.state_dict()["state"].items():
                 state |= {f"adam/{'+'.join(names)}/{index}/{key}": value for key, value in entries.items()}
@@ -162,6 +164,8 @@ class Learner:
         """Continue from `state_dict()` taken after `step` updates."""
         for key, tensor in self.weights().items():
             tensor.copy_(state[key])
+        metrics = part("metric", state)
+        self.metrics = {name: tensor.to(self.device, copy=True) for name, tensor in metrics.items()}
         groups: dict[tuple[str, ...], dict[int, dict[str, Tensor]]] = {}
         for key, tensor in state.items():
             if key.startswith("adam/"):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bench.protocol import Protocol
-from bench.records import RunRecord
+from bench.records import EVALUATION_SEEDS, RunRecord, settings_kind
 
 if TYPE_CHECKING:
     from bench.scores import Cell, Row
@@ -42,10 +42,21 @@ def unfinished(runs: Iterable[RunRecord]) -> list[str]:
     return sorted(notes)
 
 
-def missing(cells: Cells) -> list[str]:
+def unfit(runs: Iterable[RunRecord], protocol: Protocol) -> list[str]:
+    """Runs that did not plan the evaluations that the protocol needs, each with the command that does."""
+    return sorted(
+        f"results: {where(run)}, run {run.info['id']} has no score: protocol {protocol.name} needs "
+        f"{lacking}. Run: {_repeat(run, {'--evaluations': str(protocol.evaluations)})}"
+        for run in runs
+        if (lacking := protocol.lacking(run))
+    )
+
+
+def missing(cells: Cells, protocol: Protocol) -> list[str]:
     """Seeds that a row has on one task and not on another, each with the command that adds them.
 
-    Seeds of a run that is still unfinished are named there and not here.
+    Seeds of a run that is still unfinished, or that does not fit the protocol, are named there and not here.
+    What one trial of a sweep was not tried on is no gap.
     """
     rows, tasks = sorted({row for row, _ in cells}), sorted({task for _, task in cells})
     suite = next(iter(next(iter(cells.values())).values())).run.info["suite"]
@@ -54,15 +65,15 @@ def missing(cells: Cells) -> list[str]:
         expected = sorted({seed for task in tasks for seed in cells.get((row, task), {})})
         for task in tasks:
             here = cells.get((row, task), {})
-            absent = [
-                seed
-                for seed in expected
-                if seed not in here or (math.isnan(here[seed].score) and here[seed].run.finished)
-            ]
-            if absent:
-                example = next(cell for t in tasks for cell in cells.get((row, t), {}).values())
+            absent = [seed for seed in expected if seed not in here or _is_gap(here[seed], protocol)]
+            example = next(cell for t in tasks for cell in cells.get((row, t), {}).values())
+            if absent and settings_kind(example.run.info) != "trial":
                 notes.append(lacks(suite, task, row, absent, example.run, whole=absent == expected))
     return notes
+
+
+def _is_gap(cell: Cell, protocol: Protocol) -> bool:
+    return math.isnan(cell.score) and cell.run.finished and not protocol.lacking(cell.run)
 
 
 def lacks(suite: str, task: str, row: Row, seeds: list[int], like: RunRecord, whole: bool) -> str:
@@ -70,7 +81,8 @@ def lacks(suite: str, task: str, row: Row, seeds: list[int], like: RunRecord, wh
     settings = row.label.removeprefix(row.algorithm)
     what = f"{suite}/{task}/{row.algorithm}{settings}"
     effect = f"; {row.label} has no aggregate without this task" if whole else ""
-    command = _repeat(like, {"--tasks": task, "--seeds": listed(seeds, ",")})
+    option = "--fresh-seeds" if settings_kind(like.info) == "tuned" else "--seeds"
+    command = _repeat(like, {"--tasks": task, option: listed(seeds, ",")})
     return f"results: {what} lacks seeds {listed(seeds)}{effect}. Run: {command}"
 
 
@@ -92,7 +104,8 @@ def mixed(cells: Cells, protocol: Protocol) -> tuple[list[str], frozenset[Row | 
     by_task: dict[str, list[Cell]] = {}
     by_algorithm: dict[str, list[Cell]] = {}
     for (row, task), seeds in sorted(cells.items(), key=lambda item: item[0]):
-        by_task.setdefault(task, []).extend(seeds.values())
+        scored = [cell for cell in seeds.values() if not protocol.lacking(cell.run)]
+        by_task.setdefault(task, []).extend(scored)
         by_algorithm.setdefault(row.algorithm, []).extend(seeds.values())
         for what, read in _SAME_IN_A_CELL.items():
             if len({repr(read(cell)) for cell in seeds.values()}) > 1:
@@ -124,25 +137,34 @@ _SAME_IN_A_CELL = {"settings": _settings, "inference settings": _inference}
 def _differences(found: Iterable[Cell], protocol: Protocol) -> Iterator[tuple[str, str]]:
     """What the runs of one task do not share, and who has which value."""
     facts: dict[str, list[tuple[str, str]]] = {}
-    for cell in found:
-        for what, value in _comparable(cell.run, protocol).items():
-            facts.setdefault(what, []).append((value, cell.run.info["algorithm"]))
+    compared = [(comparable(cell.run, protocol), cell.run.info["algorithm"]) for cell in found]
+    for what in {what for known, _ in compared for what in known}:
+        facts[what] = [(known.get(what, "not recorded"), algorithm) for known, algorithm in compared]
     for what, pairs in sorted(facts.items()):
-        groups = _groups(pairs)
+        groups = _groups(_shortened(pairs))
         if groups:
             yield what, groups
 
 
-def _comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
+def _shortened(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Hashes by their first digits, unless those do not tell them apart."""
+    short = [(value if " " in value else value[:12], owner) for value, owner in pairs]
+    same = len({value for value, _ in short}) < len({value for value, _ in pairs})
+    return pairs if same else short
+
+
+def comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
     """What all runs of a task must share for their scores to stand in one column."""
     task = run.info["task_info"]
-    facts = {f"task identity ({key})": str(value)[:12] for key, value in task.get("identity", {}).items()}
+    facts = {f"task identity ({key})": str(value) for key, value in task.get("identity", {}).items()}
     reference = task["reference"]
     measure = reference.get("of", "return")
     facts["reference scores"] = f"{measure} from {reference['random']:g} to {reference['best']:g}"
     facts["numbers of episodes"] = str(run.info["episodes"])
-    if protocol.last != 1:
-        facts["evaluation schedules"] = f"{len(run.info['eval_steps'])} evaluations"
+    facts["evaluation seeds"] = str(run.info.get("evaluation_seeds", EVALUATION_SEEDS))
+    needed = protocol.needed(run)
+    first = f"{100 * needed[0] / run.info['steps']:.3g}% of the steps"
+    facts["evaluation schedules"] = f"{len(needed)} evaluations, the first at {first}"
     return facts
 
 

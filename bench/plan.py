@@ -15,6 +15,8 @@ from bench.precision import DEFAULT_PRECISION
 from bench.registry import Entry
 from bench.task import MissingDataError, Suite, Task, missing_data
 
+IN_ID = ("name", "trials", "policies")  # of a sweep; the number of a trial may change as the sweep grows
+
 
 @dataclass(frozen=True)
 class Run:
@@ -39,6 +41,8 @@ class Run:
     episodes: int
     task_options: tuple[tuple[str, str], ...] = ()  # rules of the task that differ from its usual ones
     precision: str = DEFAULT_PRECISION
+    settings: str = "paper"  # whose they are, one of records.KINDS
+    sweep: tuple[tuple[str, Any], ...] = ()  # the part in a sweep; empty: none
 
     @property
     def id(self) -> str:
@@ -55,15 +59,20 @@ class Run:
         ]
         if self.precision != DEFAULT_PRECISION:
             content.append(self.precision)
+        if said := dict(self.sweep):
+            content.append([self.settings, *((key, said[key]) for key in IN_ID if key in said)])
         text = json.dumps([self.suite, self.task, self.algorithm, *content])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
-        return f"{self.task} · {self.algorithm}"
+        part = {"trial": f" · trial {dict(self.sweep).get('trial')}", "tuned": " · tuned"}
+        return f"{self.task} · {self.algorithm}{part.get(self.settings, '')}"
 
     def command(self) -> str:
-        """The command line that repeats this run alone."""
+        """The command line that repeats this run alone, or the sweep that it is a part of."""
+        if self.sweep:
+            return str(dict(self.sweep)["command"])
         words = ["bench", "run", self.suite]
         words += ["--algorithm", self.source] if ":" in self.source else [self.source]
         words += ["--tasks", self.task, "--seeds", ",".join(map(str, self.seeds)), "--steps", str(self.steps)]
@@ -202,7 +211,19 @@ def _run(
         episodes=request.episodes or suite.episodes,
         task_options=task_options,
         precision=request.precision,
+        settings=_whose(resolved, settings.resolve(entry.name, entry.algorithm, task.id, layers, {})),
     )
+
+
+def _whose(resolved: settings.Resolved, usual: settings.Resolved) -> str:
+    """Whose settings a run has, where `usual` are those without anything given by hand."""
+    if resolved.config != usual.config:
+        return "by hand"
+    return "suite" if {"suite", "task"} & set(usual.sources.values()) else "paper"
+
+
+LARGEST_SEED = 2**63 - 1  # torch's generators take no larger one
+_SEEDS = f"seeds are whole numbers up to {LARGEST_SEED}"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -212,7 +233,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UserError(f"--seeds {text!r} is not a list of seeds; write 0-4 or 0,2,7")
+        if max(len(first), len(last)) > len(
+            str(LARGEST_SEED)
+        ):  # Python reads no number of thousands of digits
+            raise UserError(f"--seeds {text[:40]!r}... has a number of too many digits; {_SEEDS}")
         start, stop = int(first), int(last or first)
+        if max(start, stop) > LARGEST_SEED:
+            raise UserError(f"--seeds {text!r}: {part} is too large; {_SEEDS}")
         if stop < start:
             raise UserError(f"--seeds {text!r}: {part} runs backwards; write {stop}-{start}")
         if stop - start >= 10_000:

@@ -55,7 +55,7 @@ class Population(Policy, Protocol):
         """For every seed, the newest metrics of training."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that `load_state_dict` needs to continue, besides the number of updates."""
+        """All that `load_state_dict` needs to continue, besides the number of updates; also the metrics."""
 
     def load_state_dict(self, state: Mapping[str, Tensor], step: int) -> None:
         """Continue after `step` updates."""

@@ -5,7 +5,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from bench.executors.local import Event
+from bench.executors.interface import Event
 from bench.plan import Run
 
 
@@ -46,6 +46,8 @@ class Display:
             if run not in self.bars:
                 self.bars[run] = self.progress.add_task(run.title, total=run.steps, speed="", score="")
             done = event.progress
+            if done.note:
+                self._say(f"{run.title}: {done.note}")
             speed = f"{done.step / done.seconds:.0f} steps/s" if done.seconds else ""
             score = "" if done.score is None else f"score {100 * done.score:z.0f}"
             self.scores[run] = score

@@ -7,10 +7,13 @@ protocol without training anything.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
-from bench.errors import unknown
+from bench.errors import UserError, unknown
 from bench.records import RunRecord, inference_label, scored
+
+MOST = 10_000  # evaluations of last-K
 
 
 @dataclass(frozen=True)
@@ -23,23 +26,45 @@ class Score:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A rule that turns the scheduled evaluations of a seed into its score."""
+    """A rule that turns the scheduled evaluations of a seed into its score: their mean, or their largest."""
 
     name: str
-    last: int | None  # how many scheduled evaluations count, from the end; None: all of them
+    last: int | None = None  # how many scheduled evaluations count, from the end; None: all, or those `at`
+    at: tuple[int, ...] = ()  # percent of a run's steps at which evaluations count, instead of the last ones
     optimistic: bool = False  # the largest of them instead of their mean
 
     def needed(self, run: RunRecord) -> list[int]:
-        """The steps of the scheduled evaluations that count in this run."""
+        """The steps of the scheduled evaluations that count in this run; empty where `lacking` says why."""
         scheduled = sorted(run.info["eval_steps"])
+        if self.lacking(run):
+            return []
+        if self.at:
+            return [run.info["steps"] * percent // 100 for percent in self.at]
         return scheduled if self.last is None else scheduled[-self.last :]
+
+    def lacking(self, run: RunRecord) -> str:
+        """Which evaluations the protocol needs and the run did not plan, in words; empty where none."""
+        planned, steps = set(run.info["eval_steps"]), run.info["steps"]
+        if self.at and not {steps * percent // 100 for percent in self.at} <= planned:
+            *others, final = map(str, self.at)
+            return f"evaluations at {', '.join(others)} and {final}% of its steps"
+        if self.last and len(planned) < self.last:
+            return f"{self.last} evaluations, and it has {len(planned)}"
+        return ""
+
+    @property
+    def evaluations(self) -> int:
+        """The fewest evaluations, evenly spaced, that hold all that the protocol needs (`--evaluations`)."""
+        return 100 // gcd(100, *self.at) if self.at else self.last or 1
 
     def score(self, run: RunRecord, seed: int, inference: Mapping[str, Any]) -> Score:
         """The score of `seed` under one inference setting.
 
         A diverged seed has score 0 under every protocol, whatever it reached before: nobody could
-        have used its final policy.
+        have used its final policy. No seed has a score where `lacking` says why.
         """
+        if self.lacking(run):
+            return Score(math.nan, False)
         if has_diverged(run, seed, inference):
             return Score(0.0, True)
         reached = curve(run, seed, inference)
@@ -47,6 +72,11 @@ class Protocol:
         if any(math.isnan(value) for value in values):
             return Score(math.nan, False)
         return Score(max(values) if self.optimistic else sum(values) / len(values), False)
+
+    @property
+    def mark(self) -> str:
+        """What the title of every table says where scores are too good; else empty."""
+        return f" (optimistic: protocol {self.name})" if self.optimistic else ""
 
     def describe(self, runs: Iterable[RunRecord], inference: str = "default") -> str:
         """One sentence for the foot of a table made from `runs`.
@@ -70,7 +100,11 @@ class Protocol:
     def _number(self, runs: Sequence[RunRecord]) -> str:
         if self.last == 1:
             return f"its {_measure(runs)} at the last scheduled evaluation"
-        count = _either({len(self.needed(run)) for run in runs})
+        if self.at:
+            *others, final = map(str, self.at)
+            places = f"{', '.join(others)} and {final}%"
+            return f"its {_measure(runs)} over the evaluations at {places} of its updates"
+        count = _either({len(self.needed(run)) for run in runs} - {0})
         if self.optimistic:
             return (
                 f"the largest {_measure(runs)} of all {count} scheduled evaluations (optimistic: the "
@@ -79,17 +113,34 @@ class Protocol:
         return f"its {_measure(runs)} over the last {count} scheduled evaluations"
 
 
+def _last(count: int) -> Protocol:
+    return Protocol("final" if count == 1 else f"last-{count}", count)
+
+
 PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol
-    for protocol in (Protocol("final", 1), Protocol("last-3", 3), Protocol("best", None, optimistic=True))
+    for protocol in (
+        _last(1),
+        _last(3),
+        Protocol("fql", at=(80, 90, 100)),
+        Protocol("corl-last", 1),
+        Protocol("corl-best", optimistic=True),
+        Protocol("best", optimistic=True),
+    )
 }
+NAMES = ", ".join([*(name for name in PROTOCOLS if name != "last-3"), "last-K"])
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of this name. Raises UserError where there is none."""
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    """The protocol of this name; `last-K` for any K of 1 or more. Raises UserError where there is none."""
+    head, _, count = name.partition("-")
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    if head == "last" and count.isdecimal():
+        if not 0 < int(count) <= MOST:
+            raise UserError(f"protocol {name!r}: K of last-K is a whole number from 1 to {MOST:,}")
+        return _last(int(count))
+    raise unknown("protocol", name, [*PROTOCOLS, "last-K"])
 
 
 def curve(run: RunRecord, seed: int, inference: Mapping[str, Any]) -> dict[int, float]:

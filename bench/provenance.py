@@ -34,12 +34,15 @@ def describe(
         "code": run.code,
         "config": _plain(run.config),
         "overrides": _plain(run.overrides),
+        "settings": run.settings,
+        **({"sweep": _sweep(run)} if run.sweep else {}),
         "task_options": dict(run.task_options),
         "sources": dict(run.sources),
         "seeds": list(run.seeds),
         "steps": run.steps,
         "eval_steps": list(run.eval_steps),
         "episodes": run.episodes,
+        "evaluation_seeds": records.EVALUATION_SEEDS,
         "inferences": [dict(setting) for setting in run.inferences],
         "task_info": {
             "summary": task.summary,
@@ -61,6 +64,14 @@ def describe(
 
 def _plain(pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
+
+
+def _sweep(run: Run) -> dict[str, Any]:
+    """The part of the run in its sweep: name, search, number of the trial; for a tuned run what it cost."""
+    said = dict(run.sweep)
+    options = said.pop("options")
+    chosen = _plain(tuple(pair for pair in run.overrides if pair[0] in options))
+    return {key: value for key, value in said.items() if key != "command"} | {"chosen": chosen}
 
 
 def _versions() -> dict[str, str]:

@@ -1,35 +1,45 @@
-"""Result files: the only module that knows how they look.
+"""Result files: with the rules of `submission/schema.py`, the only module that knows how they look.
 
     results/runs/<suite>/<task>/<algorithm>/<run id>/
         run.json            what was run, on what, with what; written when the run starts
         evaluations.jsonl   one line per (seed, step, inference setting), with every episode
-        checkpoint-*        where to continue, while the run is unfinished
+        checkpoint*         where to continue, while the run is unfinished (bench/checkpoint.py)
+        notes.txt           sentences for the summary, while the run is unfinished
+        lock                who works on it, while somebody does (bench/lock.py)
+        split.json          instead of run.json: its seeds did not fit into memory together, and are the
+                            seeds of other runs (bench/splitting.py)
+        error.txt           the trace of the exception that stopped it, until it is finished
         weights.safetensors the final parameters of all seeds
-        summary.json        seconds, speed, diverged seeds; its presence means "finished"
+        summary.json        seconds, speed, diverged seeds, notes; its presence means "finished"
 
 A line of `evaluations.jsonl` has `seed, step, inference, status ("ok" or "diverged"), returns,
 success, lengths (one number per episode; null for a diverged seed, success null where the task has
-none), metrics, seconds`. Lines are appended and flushed, never rewritten.
+none), metrics, seconds`. Lines are appended and flushed, never rewritten. Other files there are those of
+executors, see bench/executors/state.py.
 """
 
 import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.precision import DEFAULT_PRECISION
+from bench.submission import schema
 
 if TYPE_CHECKING:
     from bench.evaluate import Evaluation
 
-FORMAT = 1
+FORMAT = schema.FORMAT
+EVALUATION_SEEDS = "training seed and number of the episode"  # what start states and noise depend on
+KINDS = schema.KINDS
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,61 @@ def run_path(results: Path, suite: str, task: str, algorithm: str, run_id: str) 
     return results / "runs" / suite / task / algorithm.replace("/", "-") / run_id
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say in one sentence that something could not be written into the folder of a run. Raises UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {folder} ({error.strerror or error}); what is recorded there stays valid. "
+            "Free space or make it writable and give the same command again, or choose another --results"
+        ) from error
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a whole JSON file at once: after a crash there is the old one or the new one, never half."""
+    write_whole(path, [(json.dumps(content, indent=1, allow_nan=False) + "\n").encode()])
+
+
+def write_whole(path: Path, content: Iterable[bytes | memoryview]) -> None:
+    """Write a file that is on the disk, all of its pieces, when it has its name."""
     part = path.with_name(path.name + ".part")
-    with open(part, "w") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.write("\n")
+    try:
+        with open(part, "wb") as file:
+            file.writelines(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names of new files on the disk; nothing happens where a folder cannot be opened for that."""
+    with suppress(PermissionError):  # Windows
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def append_note(folder: Path, sentence: str) -> None:
+    """Keep a sentence for the summary of a run."""
+    with open(folder / "notes.txt", "a") as file:
+        file.write(sentence + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+
+
+def read_notes(folder: Path) -> list[str]:
+    """What `append_note` has kept, each once."""
+    file = folder / "notes.txt"
+    return list(dict.fromkeys(file.read_text().splitlines())) if file.exists() else []
 
 
 def evaluation_lines(
@@ -77,39 +133,50 @@ def evaluation_lines(
         line = {"seed": seed, "step": step, "inference": setting, "status": "diverged" if lost else "ok"}
         columns = {"returns": result.returns, "success": result.success, "lengths": result.lengths}
         line |= {name: None if lost else values[row].tolist() for name, values in columns.items()}
-        line["metrics"] = metrics[row] if metrics else {}
+        line["metrics"] = dict(sorted(metrics[row].items())) if metrics else {}
         lines.append(line | {"seconds": round(seconds / len(seeds), 4)})
     return lines
 
 
 def append_evaluations(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Append lines to the evaluations of the run in `path` and push them to the disk."""
-    with open(path / "evaluations.jsonl", "a") as file:
+    file_path = path / "evaluations.jsonl"
+    new = not file_path.exists()
+    with open(file_path, "a") as file:
         for line in lines:
             file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    if new:
+        sync_folder(path)
 
 
 def drop_cut_line(path: Path) -> None:
     """Remove an unfinished last line, which a killed run may have left, so that appending is safe."""
-    file = path / "evaluations.jsonl"
-    if not file.exists():
-        return
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
+    if ends_cut(path):
+        file = path / "evaluations.jsonl"
         with open(file, "r+b") as open_file:
-            open_file.truncate(len(whole))
+            open_file.truncate(file.read_bytes().rfind(b"\n") + 1)
+
+
+def ends_cut(path: Path) -> bool:
+    """Whether the last line of the evaluations in `path` is unfinished."""
+    file = path / "evaluations.jsonl"
+    return file.exists() and not file.read_bytes().endswith(b"\n") and file.stat().st_size > 0
 
 
 def read_run(path: Path) -> tuple[RunRecord | None, list[str]]:
-    """One run, and what could not be read of it: each problem is a sentence that names the file."""
+    """One run, and what could not be read of it: each problem is a sentence that names the file.
+
+    Files may be a stranger's: entries are of the kinds that `submission/schema.py` names, where they are
+    there at all, and texts hold nothing that a terminal obeys.
+    """
     problems: list[str] = []
-    info = _read_json(path / "run.json", problems)
+    info = _read_json(path / "run.json", schema.kept_run_faults, problems)
     if info is None:
         return None, problems
-    summary = _read_json(path / "summary.json", problems) if (path / "summary.json").exists() else None
+    there = (path / "summary.json").exists()
+    summary = _read_json(path / "summary.json", schema.summary_faults, problems) if there else None
     evaluations = _read_lines(path / "evaluations.jsonl", problems)
     return RunRecord(path, info, evaluations, summary), problems
 
@@ -135,12 +202,11 @@ def inference_label(inference: Mapping[str, Any]) -> str:
 def load_scores(results: str | Path = "results", suite: str | None = None) -> pd.DataFrame:
     """Every recorded episode as one row of a tidy table.
 
-    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), run,
-    seed, step, inference, episode, status, return, success, length, score. `return` is the raw sum of
-    rewards, `score` is normalized (0 uniformly random, 1 best known) or, where a task says so, the
-    success. A diverged seed has one row with
-    status "diverged" and no numbers. Unreadable parts of files are passed over with a warning that
-    names them.
+    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), settings
+    (whose they are: paper, suite, by hand, trial or tuned), run, seed, step, inference, episode, status,
+    return, success, length, score. `return` is the raw sum of rewards, `score` is normalized (0 uniformly
+    random, 1 best known) or, where a task says so, the success. A diverged seed has one row with status
+    "diverged" and no numbers. Unreadable parts of files are passed over with a warning that names them.
 
     Raises UserError where the folder holds no runs.
     """
@@ -158,8 +224,8 @@ def no_runs(results: str | Path, suite: str | None) -> UserError:
 
 
 _COLUMNS = (
-    "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
-    "episode", "status", "return", "success", "length", "score",
+    "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference", "episode",
+    "status", "return", "success", "length", "score",
 )  # fmt: skip
 
 
@@ -176,7 +242,14 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
     info = run.info
     reference = info["task_info"]["reference"]
     scale = reference["best"] - reference["random"]
-    head = (info["suite"], info["task"], info["algorithm"], variant_label(info), info["id"])
+    head = (
+        info["suite"],
+        info["task"],
+        info["algorithm"],
+        variant_label(info),
+        settings_kind(info),
+        info["id"],
+    )
     for line in run.evaluations:
         where = (*head, line["seed"], line["step"], inference_label(line["inference"]))
         if line["status"] != "ok":
@@ -192,8 +265,12 @@ def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
 
 
 def settings_kind(info: Mapping[str, Any]) -> str:
-    """Whose settings a run has: "paper" (the defaults and SETTINGS of the algorithm's file), "suite" (some
-    are the suite's), or "by hand"; or what the record itself says, such as "trial" or "tuned".
+    """Whose settings a run has.
+
+    "paper": the defaults and SETTINGS of the algorithm's file. "suite": some are the suite's or the task's.
+    "by hand": some were given on the command line and differ from those. "trial": one of a sweep. "tuned":
+    the best of a sweep, run again with fresh seeds. Records from before this was recorded say which options
+    were given by hand, but not whether they differ.
     """
     if "settings" in info:
         return str(info["settings"])
@@ -203,21 +280,33 @@ def settings_kind(info: Mapping[str, Any]) -> str:
 
 
 def variant_label(info: Mapping[str, Any]) -> str:
-    """The settings of a run that were given by hand, as one short text; empty for none."""
+    """The settings of a run that were given by hand, as one short text; empty for none.
+
+    Those that a sweep chose differ from task to task and are named by what they cost, `tuned, 6 trials`.
+    """
+    if settings_kind(info) == "tuned" and isinstance(sweep := info.get("sweep"), dict):
+        rest = {key: value for key, value in info["overrides"].items() if key not in sweep.get("chosen", {})}
+        others = variant_label({**info, "settings": "by hand", "overrides": rest})
+        return f"tuned, {sweep.get('trials')} trials" + (f", {others}" if others else "")
     task = {f"task.{key}": value for key, value in info.get("task_options", {}).items()}
     precision = info.get("precision", DEFAULT_PRECISION)
     given = task | info["overrides"] | ({} if precision == DEFAULT_PRECISION else {"precision": precision})
     return ",".join(f"{key}={value}" for key, value in sorted(given.items()))
 
 
-def _read_json(path: Path, problems: list[str]) -> dict[str, Any] | None:
+def _read_json(
+    path: Path, faults: Callable[[Mapping[str, Any]], Iterable[str]], problems: list[str]
+) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        problems.append(f"{path} cannot be read ({error}); it is left out")
+        content = _parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(printable(f"{path} cannot be read ({error}); it is left out"))
         return None
     if not isinstance(content, dict):
-        problems.append(f"{path} holds no JSON object; it is left out")
+        problems.append(printable(f"{path} holds no JSON object; it is left out"))
+        return None
+    if said := next(iter(faults(content)), ""):
+        problems.append(printable(f"{path} is damaged and left out: {said}"))
         return None
     return content
 
@@ -226,15 +315,43 @@ def _read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for number, text in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    try:
+        texts = path.read_bytes().splitlines()
+    except OSError as error:
+        problems.append(printable(f"{path} cannot be read ({error}); it is left out"))
+        return []
+    for number, text in enumerate(texts, 1):
         try:
-            line = json.loads(text)
-            lines.append({key: line[key] for key in _LINE} | {"metrics": line.get("metrics", {})})
-        except (ValueError, KeyError, TypeError):
+            content = _parse(text.decode("utf-8"))
+            line = {key: content[key] for key in _LINE} | {"metrics": content.get("metrics", {})}
+            if said := next(schema.kept_line_faults(line), ""):
+                raise ValueError(said)
+            lines.append(line)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            said = f" ({error})" if type(error) is ValueError else ""
             problems.append(
-                f"{path}, line {number} is damaged and left out; run the same command again to complete it"
+                printable(
+                    f"{path}, line {number} is damaged and left out{said}; run the same command again to "
+                    "complete it"
+                )
             )
     return lines
+
+
+def _parse(text: str) -> Any:
+    """The content of JSON, with printable texts. Raises ValueError for what is none, RecursionError for what
+    is nested too deeply.
+    """
+    value = json.loads(text)
+    return value if text.isprintable() and "\\" not in text else _printable(value)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 _LINE = ("seed", "step", "inference", "status", "returns", "success", "lengths", "seconds")

@@ -106,7 +106,7 @@ def _load(path: Path, class_name: str) -> type[Algorithm]:
         sys.modules[name] = module  # dataclasses and SETTINGS are looked up here
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # anything may happen in somebody's file
+        except (Exception, SystemExit, GeneratorExit) as error:  # anything may happen in somebody's file
             del sys.modules[name]
             line = _line_in(path, error)
             raise UserError(f"{path}{line} does not import: {type(error).__name__}: {error}") from error

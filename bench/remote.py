@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import watchdog
 from bench.errors import UserError
 from bench.task import Environments, Step
 
@@ -49,10 +50,11 @@ class RemoteEnvironments:
         return Step(*(_joined(list(zip(places, column, strict=True))) for column in columns))
 
     def close(self) -> None:
-        for pipe, process in zip(self.pipes, self.processes, strict=True):
+        for pipe in self.pipes:
             with suppress(OSError):
                 pipe.send(None)
             pipe.close()
+        for process in self.processes:
             process.join()
 
     def _ask(self, method: str, rows: np.ndarray, numbers: np.ndarray) -> list[tuple[np.ndarray, Any]]:
@@ -66,6 +68,10 @@ class RemoteEnvironments:
 
     def _answer(self, number: int) -> Any:
         try:
+            if not self.pipes[number].poll(watchdog.LIMIT_SECONDS):
+                for process in self.processes:  # nobody takes the answers of the others any more
+                    process.kill()
+                raise watchdog.HungError
             answer = self.pipes[number].recv()
         except (EOFError, ConnectionError) as error:
             self.processes[number].join()

@@ -10,7 +10,7 @@ import numpy as np
 from bench.algorithm import Algorithm
 from bench.arguments import positive
 from bench.devices import resolve_device
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.executors.local import cores
 from bench.listing import suite_of
 from bench.memory import keep_freed_memory
@@ -63,9 +63,9 @@ def _evaluate(
         algorithm = entry.algorithm(entry.algorithm.Config(**run.config))
         inferences = parse_inferences(options.inference, entry.name, algorithm)
         episodes = options.episodes or run.info["episodes"]
-        print(f"{run.folder}: {task.name} · {entry.name}, {episodes} episodes of each seed")
+        print(printable(f"{run.folder}: {task.name} · {entry.name}, {episodes} episodes of each seed"))
         for sentence in run.changed(task, entry.code):
-            print(f"  note: {sentence}")
+            print(f"  note: {printable(sentence)}")
         policy = run.policy(algorithm, task, device)
         for replayed in run.play(policy, task, inferences, episodes, options.workers or cores()):
             label = inference_label(replayed.setting) or "default"

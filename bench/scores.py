@@ -8,19 +8,21 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.errors import unknown
-from bench.notes import listed, missing, mixed, unfinished, where
+from bench.errors import UserError, unknown
+from bench.notes import listed, missing, mixed, unfinished, unfit, where
 from bench.protocol import Protocol
-from bench.records import RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
+from bench.published.reported import Reported
+from bench.records import KINDS, RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
 
 INFERENCES = ("default", "all")
+BADGE = "[reported: "  # begins the mark of scores that were not measured here
 
 
 @dataclass(frozen=True, order=True)
@@ -31,13 +33,15 @@ class Row:
     variant: str  # settings given by hand; empty for none
     steps: int  # gradient updates where they are not the suite's usual number, else 0
     inference: str  # test-time setting, only where all of them are reported
+    source: str = ""  # where others report the score, the name of their numbers; empty: run here
 
     @property
     def label(self) -> str:
-        """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`."""
+        """`sorl (expectile=0.8, 2,000 steps) [candidates=4]`, or `SORL [reported: sorl-paper]`."""
         settings = ", ".join(filter(None, [self.variant, f"{self.steps:,} steps" if self.steps else ""]))
         test_time = f" [{self.inference}]" if self.inference else ""
-        return self.algorithm + (f" ({settings})" if settings else "") + test_time
+        badge = f" {BADGE}{self.source}]" if self.source else ""
+        return self.algorithm + (f" ({settings})" if settings else "") + test_time + badge
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Scores:
     cells: Mapping[tuple[Row, str], Mapping[int, Cell]]  # by row and task, then by seed
     notes: Sequence[str]
     flagged: frozenset[Row | str]  # rows and tasks whose runs are not strictly comparable
+    reported: Mapping[tuple[Row, str], Reported] = field(default_factory=dict)  # single seeds are cells, too
+    words: Sequence[Reported] = ()  # reported in the publications' own words: no task of the suite
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -90,16 +96,25 @@ class Scores:
         return sum(cell.diverged for t in tasks for cell in self.cells.get((row, t), {}).values())
 
     def settings(self, row: Row) -> str:
-        """Whose settings the row has, as `records.settings_kind` says: `paper`, `suite`, `by hand`, ..."""
+        """Whose settings the row has: `paper`, `suite`, `by hand`, `trial` or `tuned (6 trials)`; several
+        where its runs differ, see `records.settings_kind`.
+        """
         found = {
-            settings_kind(cell.run.info)
+            _settings(cell.run.info)
             for task in self.tasks
             for cell in self.cells.get((row, task), {}).values()
         }
         return ", ".join(sorted(found))
 
+    @property
+    def heading(self) -> str:
+        """The suite, and a mark where the protocol is too good to the scores."""
+        return f"{self.suite}{self.protocol.mark}"
+
     def sentence(self) -> str:
         """What the score is, in one sentence."""
+        if not self.runs:
+            return "No run was made here: all scores are reported by others, on the scale of the suite."
         return self.protocol.describe(self.runs, self.inference)
 
     def _cell(self, row: Row, task: str, seed: int) -> Cell | None:
@@ -112,6 +127,7 @@ def load(
     protocol: Protocol,
     inference: str = "default",
     tasks: Collection[str] | None = None,
+    trials: bool = False,
 ) -> Scores:
     """The scores of `suite` from the records below `results`; raises UserError where there are none.
 
@@ -120,7 +136,7 @@ def load(
     runs, problems = read_runs(results, suite.partition("/")[0])
     if tasks is not None:
         runs = [run for run in runs if str(run.info.get("task")).partition("@")[0] in tasks]
-    return build(runs, shorten(problems, results), results, suite, protocol, inference)
+    return build(runs, shorten(problems, results), results, suite, protocol, inference, trials=trials)
 
 
 def build(
@@ -132,10 +148,12 @@ def build(
     inference: str = "default",
     rows: Collection[Row] | None = None,
     usual: int | None = None,
+    trials: bool = False,
 ) -> Scores:
     """The scores of the runs of `suite`; `problems` are notes that exist already.
 
     rows: only these; None: all. usual: gradient updates that no label names; None: those of most seeds.
+    trials: also runs that were made to choose settings by. Raises UserError where no run can be scored.
     """
     if inference not in INFERENCES:
         raise unknown("inference", inference, INFERENCES)
@@ -148,13 +166,44 @@ def build(
             sound.append(_without_damaged_lines(run, notes))
     if not sound:
         raise no_runs(results, suite)
+    if not trials:
+        sound = _without_trials(sound, notes, results, suite)
+    if all(protocol.lacking(run) for run in sound):
+        raise _unfit(sound[0], protocol, suite, results)
     usual = usual_steps(sound) if usual is None else usual
     wanted = [(run, _rows(run, usual, inference, rows)) for run in sound]
     sound = [run for run, found in wanted if found]
     cells, doubled = _cells(wanted, protocol)
     not_comparable, flagged = mixed(cells, protocol)
-    notes += unfinished(sound) + missing(cells) + doubled + not_comparable
+    notes += unfinished(sound) + unfit(sound, protocol) + missing(cells, protocol) + doubled + not_comparable
     return Scores(suite, protocol, inference, sound, cells, tuple(dict.fromkeys(notes)), flagged)
+
+
+def _settings(info: Mapping[str, Any]) -> str:
+    kind = settings_kind(info)
+    return f"{kind} ({info['sweep']['trials']} trials)" if kind == "tuned" else kind
+
+
+def _without_trials(runs: list[RunRecord], notes: list[str], results: Path, suite: str) -> list[RunRecord]:
+    """The runs that are no trials of a sweep; how many are is said in `notes`."""
+    others = [run for run in runs if settings_kind(run.info) != "trial"]
+    left = len(runs) - len(others)
+    if not others:
+        raise UserError(
+            f"all {left} runs of {suite} in {results} are trials of sweeps, whose scores are no results; "
+            f"give --trials to bench report to see them, or finish the sweep: {runs[0].info['command']}"
+        )
+    if left:
+        notes.append(f"results: {left} runs are trials of sweeps and stand in no row; --trials shows them")
+    return others
+
+
+def _unfit(run: RunRecord, protocol: Protocol, suite: str, results: Path) -> UserError:
+    return UserError(
+        f"no run of {suite} in {results} can be scored with protocol {protocol.name}: it needs "
+        f"{protocol.lacking(run)} ({where(run)}, run {run.info['id']}). Choose another, or run with "
+        f"--evaluations {protocol.evaluations}"
+    )
 
 
 def shorten(problems: Iterable[str], results: Path) -> list[str]:
@@ -179,12 +228,25 @@ def _fault(run: RunRecord) -> str | None:
         shlex.split(info["command"])
     except (AttributeError, ValueError):
         return "run.json holds no command line"
+    if fault := _sweep_fault(info):
+        return fault
     try:
         random, best = (float(info["task_info"]["reference"][key]) for key in ("random", "best"))
     except (KeyError, TypeError, ValueError):
         return "run.json holds no reference scores"
     if not math.isfinite(best - random) or best == random:
         return "its reference scores span no scale"
+    return None
+
+
+def _sweep_fault(info: Mapping[str, Any]) -> str | None:
+    if settings_kind(info) not in KINDS:
+        return f"the settings of run.json are none of {', '.join(KINDS)}"
+    sweep = info.get("sweep")
+    if settings_kind(info) == "tuned" and not (
+        isinstance(sweep, dict) and isinstance(sweep.get("chosen"), dict) and "trials" in sweep
+    ):
+        return "run.json is tuned and does not say by which sweep"
     return None
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.errors import printable
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -25,6 +27,7 @@ class Sheet:
     rows: Sequence[tuple[str, Sequence[Entry]]]
     foot: Sequence[str]  # sentences: protocol, intervals, rules
     notes: Sequence[str]  # sentences: what is missing, mixed, doubled
+    texts: bool = False  # the columns hold texts, not numbers
 
 
 NO_ENTRY = Entry("–")
@@ -32,45 +35,50 @@ NO_ENTRY = Entry("–")
 
 def markdown(sheet: Sheet) -> str:
     """A GitHub table, padded so that it also reads well as plain text."""
-    head = [sheet.corner, *map(_md, sheet.head)]
-    body = [[_md(label), *map(_md_entry, entries)] for label, entries in sheet.rows]
+    head = [sheet.corner, *map(md, sheet.head)]
+    body = [
+        [md(label), *(_md_entry(entry, sheet.texts) for entry in entries)] for label, entries in sheet.rows
+    ]
     widths = [max(3, *(len(row[i]) for row in [head, *body])) for i in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [f"### {_md(sheet.title)}", ""]
+    right = "-" if sheet.texts else ":"
+    rule = ["-" * widths[0], *("-" * (width - 1) + right for width in widths[1:])]
+    lines = [f"### {md(sheet.title)}", ""]
     for row in (head, rule, *body):
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        rest = [c.ljust(w) if sheet.texts else c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+        cells = [row[0].ljust(widths[0]), *rest]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *(f"{_md(sentence)}  " for sentence in sheet.foot)]
+    lines += ["", *(f"{md(sentence)}  " for sentence in sheet.foot)]
     if sheet.notes:
-        lines += ["", "Notes:", "", *(f"- {_md(note)}" for note in sheet.notes)]
+        lines += ["", "Notes:", "", *(f"- {md(note)}" for note in sheet.notes)]
     return "\n".join(lines) + "\n"
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Text without a meaning to Markdown or HTML; underscores inside words have none and stay."""
-    text = re.sub(r"([\\`*|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
+    text = re.sub(r"([\\`*|])", r"\\\1", printable(" ".join(text.split()))).replace("](", "]\\(")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _md_entry(entry: Entry) -> str:
-    number = f"**{entry.text}**" if entry.bold else entry.text
+def _md_entry(entry: Entry, text: bool) -> str:
+    shown = md(entry.text) if text else entry.text  # numbers need no escapes
+    number = f"**{shown}**" if entry.bold else shown
     return " ".join(filter(None, [number + "†" * entry.diverged, entry.interval]))
 
 
 def latex(sheet: Sheet) -> str:
     """A booktabs table as a fragment for \\input; needs the packages booktabs and graphicx."""
-    columns = "l" + "r" * len(sheet.head)
+    columns = "l" + ("l" if sheet.texts else "r") * len(sheet.head)
     lines = [
         r"\begin{table}[ht]",
         r"\centering",
-        rf"\caption{{{_tex(sheet.title)}}}",
+        rf"\caption{{{tex(sheet.title)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(map(_tex, [sheet.corner, *sheet.head])) + r" \\",
+        " & ".join(map(tex, [sheet.corner, *sheet.head])) + r" \\",
         r"\midrule",
     ]
-    lines += [" & ".join([_tex(label), *map(_tex_entry, entries)]) + r" \\" for label, entries in sheet.rows]
+    lines += [" & ".join([tex(label), *map(_tex_entry, entries)]) + r" \\" for label, entries in sheet.rows]
     lines += [
         r"\bottomrule",
         r"\end{tabular}}",
@@ -78,7 +86,7 @@ def latex(sheet: Sheet) -> str:
         r"\smallskip",
         r"\begin{minipage}{\linewidth}\footnotesize",
     ]
-    lines += [_tex(sentence) + r"\par" for sentence in [*sheet.foot, *sheet.notes]]
+    lines += [tex(sentence) + r"\par" for sentence in [*sheet.foot, *sheet.notes]]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"
 
 
@@ -92,13 +100,13 @@ _TEX = {
 }  # fmt: skip
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """Text without a meaning to LaTeX; hyphens never join to a dash, because commands have options."""
-    text = " ".join(text.split()).replace("--", "-\0-")
+    text = printable(" ".join(text.split())).replace("--", "-\0-")
     return "".join(_TEX.get(character, character) for character in text).replace("\0", "{}")
 
 
 def _tex_entry(entry: Entry) -> str:
-    number = rf"\textbf{{{_tex(entry.text)}}}" if entry.bold else _tex(entry.text)
-    small = rf"{{\scriptsize {_tex(entry.interval)}}}" if entry.interval else ""
-    return " ".join(filter(None, [number + _tex("†" * entry.diverged), small]))
+    number = rf"\textbf{{{tex(entry.text)}}}" if entry.bold else tex(entry.text)
+    small = rf"{{\scriptsize {tex(entry.interval)}}}" if entry.interval else ""
+    return " ".join(filter(None, [number + tex("†" * entry.diverged), small]))

@@ -59,7 +59,9 @@ def recorded(dataset_id: str, record: Callable[[str], None]) -> Dataset:
     try:
         with minari_root(root):
             return dataset_from_minari(minari.load_dataset(dataset_id))
-    except (OSError, ValueError, KeyError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # Minari checks little of what it reads
         raise UserError(
             f"{root / dataset_id} cannot be read as a Minari data set ({error}); "
             "delete this folder, and it is made again"

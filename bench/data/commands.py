@@ -15,7 +15,7 @@ from bench.data import copies
 from bench.data.fetch import DownloadBars, fetch
 from bench.data.lock import Lock
 from bench.data.source import OFFICIAL, Copy, MakeRequest, Source, data_dir
-from bench.errors import UserError, unknown
+from bench.errors import UserError, printable, unknown
 from bench.task import MissingDataError, Suite, missing_data
 
 Suites = Mapping[str, Suite]
@@ -153,7 +153,7 @@ def _verify(suites: Suites, lock: Lock, options: argparse.Namespace) -> int:
         wrong += bool(problems)
         print(f"{'WRONG' if problems else 'ok   '}  {source.id}{copy.suffix}")
         for problem in problems:
-            print(f"       {problem}")
+            print(f"       {printable(problem)}")
     return 1 if wrong else 0
 
 

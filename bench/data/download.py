@@ -10,7 +10,8 @@ from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from bench.errors import UserError
 
@@ -45,13 +46,32 @@ class Part:
         """The ETag or date of what the part holds of this URL; None where it cannot be continued."""
         try:
             about = json.loads(self.about.read_text())
-            return about["validator"] if about["url"] == url and self.size else None
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            known = about["validator"] if about["url"] == url and self.size else None
+            return known if isinstance(known, str) else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 
 class _BrokenError(Exception):
     """The transfer ended before its time; another attempt goes on where it stopped."""
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows a redirect from https to https only, and from a mirror on http to http or https."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        before, after = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+        if after not in ("https", before):
+            raise UserError(
+                f"{req.full_url} redirects to {newurl}, which is not encrypted and could be anybody's; "
+                "name another place with --from DIR or URL"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = build_opener(_Redirects)
 
 
 class Download:
@@ -109,7 +129,7 @@ class Download:
         if validator := self.part.validator(url):
             headers |= {"Range": f"bytes={self.part.size}-", "If-Range": validator}
         try:
-            response = urlopen(Request(url, headers=headers), timeout=_TIMEOUT)
+            response = _OPENER.open(Request(url, headers=headers), timeout=_TIMEOUT)
         except HTTPError as error:
             self.answered = True
             if error.code in _PASSING:

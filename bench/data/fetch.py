@@ -107,6 +107,8 @@ def _places(source: Source, file: File, mirror: str | None) -> list[str] | list[
     if mirror is None:
         if not _is_site(file.url):
             raise UserError(f"{source.id}/{file.name} has no published URL; {_otherwise(source)}")
+        if not _is_safe(file.url):
+            raise UserError(f"{file.url} is not https, so that anybody could change it; {_otherwise(source)}")
         return [file.url]
     names = (f"{source.id}/{file.name}", file.name)
     if _is_site(mirror):
@@ -126,6 +128,12 @@ def _is_site(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody between here and the publisher can change what comes: https, or this very machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _otherwise(source: Source) -> str:

@@ -59,7 +59,7 @@ class Lock:
                 f"cannot read {self.path}: {error.strerror}; it holds the sizes and hashes of data sets. "
                 f"Make it readable"
             ) from error
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"{self.path} is damaged ({error}); it holds size, sha256 and source for each file. "
                 f"Repair it or delete it"

@@ -80,6 +80,7 @@ EXTRAS = (
         "mazes, hands and kitchen of suites d4rl and d4rl-v2",
     ),
     Extra("d3rlpy", {"d3rlpy": "d3rlpy"}, "the algorithms d3rlpy/*"),
+    Extra("sweep", {"optuna": "optuna"}, "bench sweep --search random and tpe"),
 )
 
 

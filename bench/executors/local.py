@@ -1,41 +1,23 @@
 """Runs on this machine: one after the other, or several in processes of their own."""
 
+import math
 import multiprocessing
 import os
-import queue
 import signal
 import threading
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
-import torch
+from bench.executors.interface import KILLED, Event, Job, Listener, carry_out, failed, prepare_process
+from bench.runner import Progress
 
-from bench.errors import UserError
-from bench.memory import keep_freed_memory
-from bench.plan import Run
-from bench.runner import Progress, Report
-
-# Must be picklable: a function of a module, or a partial of one.
-Work = Callable[[Run, Report], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a run: `progress` while it works, then `summary`, or `error` (a sentence)."""
-
-    run: Run
-    progress: Progress | None = None
-    summary: Mapping[str, Any] | None = None
-    error: str | None = None
-
-
-Listener = Callable[[Event], None]
+LONGEST_WAIT = 3600.0  # seconds; only an upper bound of one wait
 
 
 def cores() -> int:
@@ -43,76 +25,161 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def execute_all(runs: Sequence[Run], work: Work, jobs: int, threads: int, listener: Listener) -> None:
-    """Work on all runs, `jobs` at a time with `threads` each; the listener hears of each run.
+@dataclass(frozen=True)
+class Local:
+    """Executes jobs in `processes` processes of this machine, each with a share of the GPUs.
 
-    A run that fails stops no other. The number of threads is fixed beforehand, because sums in another
-    order round otherwise: a run that continues alone must equal one that had company.
+    gpus: what CUDA_VISIBLE_DEVICES may say, one per slot in turn; empty: processes see what this one sees.
+    timeout: seconds for an attempt. retries: how often a run whose process was killed, or that took too long,
+    is tried again. With one process, and neither GPUs, timeout nor retries, jobs are carried out in this one.
     """
-    if jobs == 1:
-        keep_freed_memory()
-        torch.set_num_threads(threads)
-        for run in runs:
-            listener(_guarded(work, run, partial(_relay, listener, run)))
-        return
-    context = multiprocessing.get_context("spawn")
-    messages: Any = context.Queue()
-    with ProcessPoolExecutor(jobs, context, _start_worker, (messages, threads)) as pool:
-        futures = {pool.submit(_work_in_process, work, run): run for run in runs}
+
+    processes: int = 1
+    threads: int = 1
+    gpus: Sequence[str] = ()
+    timeout: float | None = None
+    retries: int = 0
+
+    def execute(self, jobs: Sequence[Job], listener: Listener) -> None:
+        if self.processes == 1 and not self.gpus and self.timeout is None and not self.retries:
+            prepare_process(self.threads)
+            for job in jobs:
+                listener(carry_out(job, lambda done, job=job: listener(Event(job.run, done))))  # type: ignore[misc]
+            return
+        slots = min(self.processes, len(jobs))
+        pool = _Pool([self.gpus[n % len(self.gpus)] if self.gpus else None for n in range(slots)], self)
         try:
-            _listen(futures, messages, listener)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+            pool.execute(jobs, listener)
+        finally:
+            pool.close()
 
 
-def _listen(futures: Mapping[Future[Event], Run], messages: Any, listener: Listener) -> None:
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=0.1)
-        while True:
-            try:
-                listener(messages.get_nowait())
-            except queue.Empty:
-                break
-        for future in done:
-            try:
-                listener(future.result())
-            except BrokenProcessPool:
-                listener(
-                    Event(
-                        futures[future],
-                        error="its process was killed (out of memory?); run the command again",
-                    )
-                )
+class _Pool:
+    """Worker processes with one job each at a time: who is killed takes no other with it."""
+
+    def __init__(self, slots: Sequence[str | None], settings: Local) -> None:
+        self.settings = settings
+        self.workers = [_Worker(gpu, settings.threads) for gpu in slots]
+
+    def execute(self, jobs: Sequence[Job], listener: Listener) -> None:
+        waiting = deque(jobs)
+        while waiting or any(worker.job for worker in self.workers):
+            for worker in self.workers:
+                if waiting and worker.job is None:
+                    worker.start(waiting.popleft())
+            busy = [worker for worker in self.workers if worker.job is not None]
+            ready = set(wait_for([worker.pipe for worker in busy if worker.pipe], self._patience(busy)))
+            for worker in busy:
+                if worker.pipe in ready:
+                    lost = worker.listen(listener)
+                elif self._late(worker):
+                    lost = f"timed out after {duration(self.settings.timeout or 0)}"
+                else:
+                    continue
+                if lost is not None:
+                    again = self._lose(worker, lost, listener)
+                    waiting.extendleft([again] if again else [])
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+
+    def _patience(self, busy: Sequence["_Worker"]) -> float:
+        if self.settings.timeout is None:
+            return LONGEST_WAIT
+        end = min(worker.started for worker in busy) + self.settings.timeout
+        return min(LONGEST_WAIT, max(0.0, end - time.monotonic()))
+
+    def _late(self, worker: "_Worker") -> bool:
+        return (
+            self.settings.timeout is not None and time.monotonic() - worker.started >= self.settings.timeout
+        )
+
+    def _lose(self, worker: "_Worker", reason: str, listener: Listener) -> Job | None:
+        """End a worker whose job is lost; the job once more, or None where it has failed for good."""
+        job = worker.job
+        assert job is not None
+        worker.kill()
+        with suppress(OSError):
+            (job.path / "progress.json").unlink(missing_ok=True)
+        if job.attempt <= self.settings.retries:
+            return job.again()
+        listener(failed(job, f"{reason}; the same command continues from its last checkpoint"))
+        return None
 
 
-def _relay(listener: Listener, run: Run, progress: Progress) -> None:
-    listener(Event(run, progress))
+class _Worker:
+    """A slot: at most one process, which is started with the first job and again after it was lost."""
+
+    def __init__(self, gpu: str | None, threads: int) -> None:
+        self.gpu, self.threads = gpu, threads
+        self.job: Job | None = None
+        self.started = math.inf  # when its job began, which is after the process has imported everything
+        self.process: Any = None
+        self.pipe: Connection | None = None
+
+    def start(self, job: Job) -> None:
+        if self.process is None:
+            context = multiprocessing.get_context("spawn")
+            self.pipe, end = context.Pipe()
+            # not a daemon: a run starts processes of its own, which step environments
+            self.process = context.Process(target=_serve, args=(end, self.threads, self.gpu))
+            self.process.start()
+            end.close()
+        assert self.pipe is not None
+        self.job, self.started = job, math.inf
+        with suppress(OSError):  # noticed when it does not answer
+            self.pipe.send(job)
+
+    def listen(self, listener: Listener) -> str | None:
+        """Take one message; a sentence where the process is gone instead."""
+        assert self.pipe is not None
+        try:
+            event: Event | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            code = self.process.exitcode
+            return KILLED if code == -signal.SIGKILL else f"its process ended with exit code {code}"
+        if event is None:
+            self.started = time.monotonic()
+            return None
+        if event.progress is None:
+            self.job = None
+        listener(event)
+        return None
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+        if self.pipe is not None:
+            self.pipe.close()
+        self.process, self.pipe, self.job = None, None, None
 
 
-def _guarded(work: Work, run: Run, report: Report) -> Event:
-    """The outcome of a run; a mistake of the user in one sentence, any other with its trace."""
-    try:
-        return Event(run, summary=work(run, report))
-    except UserError as error:
-        return Event(run, error=str(error))
-    except Exception:
-        return Event(run, error=traceback.format_exc().strip())
+def duration(seconds: float) -> str:
+    """`90 s`, `5 min`, `2 h`: the largest unit that fits exactly."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
 
 
-_messages: Any = None
-
-
-def _start_worker(messages: Any, threads: int) -> None:
-    global _messages
-    _messages = messages
-    keep_freed_memory()
-    torch.set_num_threads(threads)
+def _serve(pipe: Connection, threads: int, gpu: str | None) -> None:
+    """Carry out jobs until the parent is gone. CUDA reads its variable later, when it is first used."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    prepare_process(threads)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    while True:
+        job: Job = pipe.recv()
+        pipe.send(None)
+
+        def report(progress: Progress, job: Job = job) -> None:
+            pipe.send(Event(job.run, progress))
+
+        pipe.send(carry_out(job, report))
 
 
 def _die_with_parent() -> None:
@@ -121,7 +188,3 @@ def _die_with_parent() -> None:
     if parent is not None:
         wait_for([parent.sentinel])
         os._exit(1)
-
-
-def _work_in_process(work: Work, run: Run) -> Event:
-    return _guarded(work, run, partial(_relay, _messages.put, run))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bench.external.d3rlpy import D3rlpy
 
 Stacked = Mapping[str, Tensor]  # leading axis S
+METRIC = "metric/"  # how the metrics begin in the state: metric/<row of the seed>/<name>
 
 
 class D3rlpyPolicy:
@@ -100,12 +101,23 @@ class D3rlpyPopulation(D3rlpyPolicy):
 
     def state_dict(self) -> dict[str, Tensor]:
         own = [_parameters(learner.impl) | _moments(learner.impl) for learner in self.learners]
-        return _stacked(own) | _stacked([random.state for random in self.random])
+        # A seed that diverged early has fewer metrics than the others, so they are not stacked.
+        metrics = {
+            f"{METRIC}{row}/{name}": torch.tensor(value, dtype=torch.float64)
+            for row, newest in enumerate(self.newest)
+            for name, value in newest.items()
+        }
+        return _stacked(own) | _stacked([random.state for random in self.random]) | metrics
 
     def load_state_dict(self, state: Mapping[str, Tensor], step: int) -> None:
         self.step = step
+        self.newest = [{} for _ in self.random]
+        stacked = dict(state)
+        for path in [path for path in state if path.startswith(METRIC)]:
+            number, name = path.removeprefix(METRIC).split("/", 1)
+            self.newest[int(number)][name] = float(stacked.pop(path))
         for row, random in enumerate(self.random):
-            own = {name: tensor[row].clone() for name, tensor in state.items()}
+            own = {name: tensor[row].clone() for name, tensor in stacked.items()}
             _set_parameters(self.learners[row].impl, own)
             _set_moments(self.learners[row].impl, own)
             random.state = {name: own[name] for name in random.state}

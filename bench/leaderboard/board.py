@@ -1,6 +1,7 @@
 """What the pages are made from: of every suite its statistics under every protocol, and reported scores."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,18 @@ class Known:
 
     algorithms: Mapping[str, About] = field(default_factory=dict)
     suites: Mapping[str, str] = field(default_factory=dict)  # what each is, in a line
+    tasks: Mapping[str, Collection[str]] = field(default_factory=dict)  # by suite
     count: Count = lambda info, inference: None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How records become statistics, besides the protocol."""
+
+    replicates: int
+    inference: str  # "default" or "all"
+    bootstrap: str
+    trials: bool  # also runs that sweeps chose settings by
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ def run_key(run: RunRecord) -> str:
 
 
 def load_boards(
-    results: Path, protocols: Sequence[Protocol], replicates: int, inference: str
+    results: Path, protocols: Sequence[Protocol], options: Options
 ) -> tuple[list[Board], list[str]]:
     """All suites with runs or reported scores, and notes on files that belong to none.
 
@@ -86,10 +98,11 @@ def load_boards(
     for suite, own in sorted(by_suite.items()):
         said = [note for note in notes if _names(note, suite)]
         try:
-            found[suite] = _summaries(own, said, results, suite, protocols, replicates, inference)
-        except UserError:  # none of its runs is usable
-            unusable += [*said, f"results: no run of {suite} can be scored"]
-    names = sorted({*found, *(r.suite for r in reported)})
+            found[suite] = _summaries(own, said, results, suite, protocols, options)
+        except UserError as error:  # none of its runs is usable
+            why = str(error).replace(str(results), "results")
+            unusable += [*said, f"results: no run of {suite} can be scored: {why}"]
+    names = sorted({*found, *(r.suite for r in reported)}, key=lambda name: (name not in found, name))
     if not names:
         raise no_runs(results, None)
     look = plots.looks(row for each in found.values() for row in _all_rows(*each))
@@ -113,16 +126,22 @@ def _summaries(
     results: Path,
     suite: str,
     protocols: Sequence[Protocol],
-    replicates: int,
-    inference: str,
+    options: Options,
 ) -> tuple[dict[str, Summary], Summary | None]:
-    def summary(protocol: Protocol, inference: str) -> Summary:
-        return summarize(build(runs, notes, results, suite, protocol, inference), replicates)
+    """By protocol, and under the first with every test-time setting. Raises UserError where the first cannot
+    score any run; other protocols that cannot are left out.
+    """
 
-    summaries = {protocol.name: summary(protocol, inference) for protocol in protocols}
-    first = protocols[0].name
-    summaries = {name: found for name, found in summaries.items() if name == first or found.tasks}
-    several = any(len(run.info["inferences"]) > 1 for run in summaries[first].scores.runs)
+    def summary(protocol: Protocol, inference: str) -> Summary:
+        scores = build(runs, notes, results, suite, protocol, inference, trials=options.trials)
+        return summarize(scores, options.replicates, options.bootstrap)
+
+    first = summary(protocols[0], options.inference)
+    summaries = {protocols[0].name: first}
+    for protocol in protocols[1:]:
+        with suppress(UserError):
+            summaries[protocol.name] = summary(protocol, options.inference)
+    several = any(len(run.info["inferences"]) > 1 for run in first.scores.runs)
     return summaries, summary(protocols[0], "all") if several else None
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.bootstrap import interval, resample, tally
 from bench.protocol import curve
 from bench.scores import Cell, Row, Scores
-from bench.stats import interval, resample, tally
 
 
 @dataclass(frozen=True)

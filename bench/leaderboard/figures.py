@@ -14,9 +14,10 @@ import numpy as np
 from bench.leaderboard.cost import Point, front
 from bench.leaderboard.curves import Curve
 from bench.leaderboard.plots import Look, plain
+from bench.metrics import METRICS
 from bench.report import label
 from bench.scores import Row, Scores
-from bench.stats import METRICS, THRESHOLDS, Summary
+from bench.stats import THRESHOLDS, Summary
 
 Figure = dict[str, Any]
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}

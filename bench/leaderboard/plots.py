@@ -18,9 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bench.leaderboard.curves import Curve, overall
+from bench.metrics import METRICS
 from bench.report import label
 from bench.scores import Row
-from bench.stats import METRICS, THRESHOLDS, Estimate, Summary
+from bench.stats import THRESHOLDS, Estimate, Summary
 
 # Okabe and Ito's palette for all kinds of colour vision (2008), without black and yellow, which vanish
 # on a dark or on a light page; grey is added.

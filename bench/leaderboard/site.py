@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.errors import UserError
 from bench.leaderboard import plots
-from bench.leaderboard.board import Board, Known, load_boards, run_key
+from bench.leaderboard.board import Board, Known, Options, load_boards, run_key
 from bench.leaderboard.cost import cost_of
 from bench.leaderboard.curves import learning_curves
 from bench.leaderboard.pages import algorithm, front, run, suite, task
@@ -30,6 +30,8 @@ def write_leaderboard(
     replicates: int = REPLICATES,
     inference: str = "default",
     known: Known | None = None,
+    bootstrap: str = "seeds",
+    trials: bool = False,
 ) -> Path:
     """Write the site into `results`/leaderboard; the path of its front page.
 
@@ -38,8 +40,9 @@ def write_leaderboard(
     to show, or the folder cannot be written.
     """
     results, known = Path(results), known or Known()
-    boards, unusable = load_boards(results, protocols, replicates, inference)
-    site = Site(results / "leaderboard", _command(protocols, inference, replicates), protocols[0].name)
+    options = Options(replicates, inference, bootstrap, trials)
+    boards, unusable = load_boards(results, protocols, options)
+    site = Site(results / "leaderboard", _command(protocols, options), protocols[0].name)
     try:
         site.folder.mkdir(parents=True, exist_ok=True)
         for board in boards:
@@ -55,10 +58,12 @@ def write_leaderboard(
     return site.folder / "index.html"
 
 
-def _command(protocols: Sequence[Protocol], inference: str, replicates: int) -> str:
+def _command(protocols: Sequence[Protocol], options: Options) -> str:
     words = ["bench leaderboard", *(f"--protocol {protocol.name}" for protocol in protocols)]
-    words += [f"--inference {inference}"] * (inference != "default")
-    words += [f"--replicates {replicates}"] * (replicates != REPLICATES)
+    words += [f"--inference {options.inference}"] * (options.inference != "default")
+    words += [f"--replicates {options.replicates}"] * (options.replicates != REPLICATES)
+    words += [f"--bootstrap {options.bootstrap}"] * (options.bootstrap != "seeds")
+    words += ["--trials"] * options.trials
     return " ".join(words)
 
 

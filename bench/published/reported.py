@@ -8,11 +8,10 @@ is empty. `task` is a task of the suite where the publication names one, else th
 """
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from bench.errors import UserError
 
 COLUMNS = (
     "source", "status", "suite", "task", "algorithm", "seed", "step", "score", "mean", "std", "n_seeds",
@@ -43,24 +42,30 @@ def read_published(results: Path, suite: str | None = None) -> tuple[list[Report
     for path in sorted((Path(results) / "published").glob("*.csv")):
         try:
             found += [r for r in _read(path) if suite in (None, r.suite)]
-        except (OSError, ValueError, KeyError, csv.Error, UserError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             problems.append(f"results/published/{path.name} cannot be read ({error}); it is left out")
     return found, problems
 
 
 def _read(path: Path) -> list[Reported]:
     with open(path, newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for line in lines:
-        key = tuple(line[column] for column in ("source", "status", "suite", "task", "algorithm", "step"))
-        groups.setdefault(key, []).append(line)
+        reader = csv.DictReader(file, strict=True)
+        if lacking := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+            raise ValueError(f"it lacks the column {', '.join(lacking)}")
+        groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        for line in reader:
+            if None in line.values():
+                raise ValueError(f"line {reader.line_num} is too short")
+            key = tuple(line[column] for column in ("source", "status", "suite", "task", "algorithm", "step"))
+            groups.setdefault(key, []).append(line)
     return [_reported(path.stem, group) for group in groups.values()]
 
 
 def _reported(name: str, lines: list[dict[str, str]]) -> Reported:
     first = lines[0]
-    seeds = {line["seed"]: float(line["score"]) / 100 for line in lines if line["score"]}
+    seeds = {line["seed"]: _finite(line["score"]) / 100 for line in lines if line["score"]}
+    if len(lines) != max(1, len(seeds)):
+        raise ValueError(f"{first['algorithm']} on {first['task']} is there twice")
     return Reported(
         name,
         first["source"],
@@ -70,7 +75,14 @@ def _reported(name: str, lines: list[dict[str, str]]) -> Reported:
         first["algorithm"],
         first["step"],
         seeds,
-        sum(seeds.values()) / len(seeds) if seeds else float(first["mean"]) / 100,
-        float(first["std"]) / 100 if first["std"] else None,
-        int(float(first["n_seeds"])) if first["n_seeds"] else len(seeds) or None,
+        sum(seeds.values()) / len(seeds) if seeds else _finite(first["mean"]) / 100,
+        _finite(first["std"]) / 100 if first["std"] else None,
+        int(_finite(first["n_seeds"])) if first["n_seeds"] else len(seeds) or None,
     )
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.bootstrap import resample, tally
+from bench.metrics import mean
 from bench.plan import Run
 from bench.protocol import Protocol
 from bench.records import RunRecord, read_run, run_path
 from bench.scaling.axes import Pairs, Variant
-from bench.stats import Estimate, estimate_of, mean, resample, tally
+from bench.stats import Estimate, estimate_of
 
 
 @dataclass(frozen=True)

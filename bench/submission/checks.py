@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import records
 from bench.algorithm import Algorithm
-from bench.plan import Run
+from bench.plan import IN_ID, Run
 from bench.precision import DEFAULT_PRECISION
 from bench.submission import clock, registered, schema
 from bench.submission.archive import shown
@@ -73,12 +73,12 @@ def _place(run: Submitted) -> Said:
 
 
 def _is_command(text: str) -> bool:
-    """Whether a shell would run `bench run` and nothing else: reports show the command, to be repeated."""
+    """Whether a shell would run `bench run` or `bench sweep` and nothing else: reports show it."""
     try:
         words = shlex.split(text)
     except ValueError:
         return False
-    return words[:2] == ["bench", "run"] and shlex.join(words) == text
+    return words[:1] == ["bench"] and words[1:2] in (["run"], ["sweep"]) and shlex.join(words) == text
 
 
 def planned_settings(info: Mapping[str, Any]) -> int:
@@ -107,6 +107,8 @@ def run_id(info: Mapping[str, Any], settings: int) -> str:
         episodes=info["episodes"],
         task_options=registered.pairs(info.get("task_options", {})),
         precision=info.get("precision", DEFAULT_PRECISION),
+        settings=records.settings_kind(info),
+        sweep=tuple((key, value) for key, value in info.get("sweep", {}).items() if key in IN_ID),
     ).id
 
 
@@ -118,7 +120,11 @@ def _plan(run: Submitted) -> Said:
             "the id does not follow from run.json, so an entry was changed; pack the run as it was made",
         )
     if not _is_command(info["command"]):
-        yield "error", "the command is not one of bench run, quoted for a shell; pack the run as it was made"
+        yield (
+            "error",
+            "the command is not one of bench run or bench sweep, quoted for a shell; pack the run as it was "
+            "made",
+        )
     count, steps = len(info["eval_steps"]), info["steps"]
     if info["eval_steps"] != [steps * number // count for number in range(1, count + 1)]:
         yield (
@@ -223,7 +229,9 @@ def _doubled(runs: Sequence[Submitted]) -> Iterator[Finding]:
     keys = ("suite", "task", "algorithm", "code", "config", "task_options", "precision", "steps", "episodes")
     first: dict[str, Submitted] = {}
     for run in runs:
-        configuration = [run.info.get(key) for key in keys] + [run.info["inferences"][0]]
+        kind = records.settings_kind(run.info)
+        own = kind if kind in ("trial", "tuned") else ""  # these stand in rows of their own, or in none
+        configuration = [own, run.info["inferences"][0], *(run.info.get(key) for key in keys)]
         for seed in run.info["seeds"]:
             key = json.dumps([configuration, seed], sort_keys=True)
             other = first.setdefault(key, run)

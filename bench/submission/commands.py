@@ -13,7 +13,7 @@ import numpy as np
 
 from bench import records
 from bench.algorithm import Algorithm
-from bench.errors import UserError
+from bench.errors import UserError, printable
 from bench.executors.local import cores
 from bench.protocol import PROTOCOLS
 from bench.scores import build
@@ -73,7 +73,7 @@ def _pack(options: argparse.Namespace) -> int:
     files: dict[str, Path] = {}
     for folder in folders:
         if not (folder / "summary.json").exists():
-            print(f"{folder} is not finished and left out", file=sys.stderr)
+            print(printable(f"{folder} is not finished and left out"), file=sys.stderr)
             continue
         found = _files(folder, options.weights)
         if twice := files.keys() & found.keys():
@@ -174,7 +174,8 @@ def _print_scores(runs: Sequence[Submitted]) -> None:
 
 
 def _scores(suite: str, runs: Sequence[records.RunRecord]) -> Iterator[str]:
-    scores = build(runs, [], Path(), suite, PROTOCOLS["final"])
+    alone = all(records.settings_kind(run.info) == "trial" for run in runs)
+    scores = build(runs, [], Path(), suite, PROTOCOLS["final"], trials=alone)
     for task in scores.tasks:
         for row in scores.rows:
             cells = scores.cells.get((row, task), {})

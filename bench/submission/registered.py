@@ -68,11 +68,25 @@ def check_algorithm(
         expected = _expected(info, algorithms[name], suites)
     except UserError:  # the package that brings it is not installed, or an option is unknown here
         known, expected = "", {}
+    else:
+        yield from _settings(info, algorithms[name], suites, expected)
     if known != info["code"]:
         yield "note", "the code of the algorithm is unknown here: it is another version"
     config = dict(pairs(info["config"]))
     if differing := [key for key in config.keys() & expected if config[key] != expected[key]]:
         yield "warning", f"not the usual {shown(', '.join(sorted(differing)))}, though not given by hand"
+
+
+def _settings(
+    info: Mapping[str, Any],
+    algorithm: type[Algorithm],
+    suites: Mapping[str, Suite],
+    expected: Mapping[str, Any],
+) -> Said:
+    """Whether settings that were given by hand are said to be so."""
+    usual = _expected({**info, "overrides": {}}, algorithm, suites)
+    if info.get("settings", "by hand") in ("paper", "suite") and usual != expected:
+        yield "error", f"the settings are not those of the {info['settings']}: some were given by hand"
 
 
 def _expected(

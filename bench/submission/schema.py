@@ -1,7 +1,8 @@
 """What run.json, the lines of evaluations.jsonl and summary.json have to look like, entry by entry.
 
 Only records that pass are asked whether their numbers are plausible: types need not be asked for there.
-Entries that are not known here are passed over: a later version may have more.
+Entries that are not known here are passed over: a later version may have more. A stranger's records have to
+be complete; of those in a results folder (`kept_...`) an entry may lack, but none may be of another kind.
 """
 
 import datetime
@@ -9,7 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bench import records
+FORMAT = 1  # of the records
+KINDS = ("paper", "suite", "by hand", "trial", "tuned")  # whose settings a run has
 
 Rule = tuple[Callable[[Any], bool], str]  # whether a value fits, and what would
 
@@ -17,7 +19,7 @@ SEEDS, EPISODES, EVALUATIONS, SETTINGS = 10_000, 100_000, 10_000, 100  # no run 
 
 
 def is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def is_number(value: Any) -> bool:
@@ -76,7 +78,7 @@ DURATION: Rule = (_is_duration, "a number of 0 or more")
 SETTING: Rule = (_is_setting, "an object of numbers, texts or lists of them")
 
 RUN: Mapping[str, Rule] = {
-    "format": (lambda value: is_whole(value) and value == records.FORMAT, str(records.FORMAT)),
+    "format": (lambda value: is_whole(value) and value == FORMAT, str(FORMAT)),
     "id": TEXT, "suite": TEXT, "task": TEXT, "algorithm": TEXT, "source": TEXT, "code": TEXT, "command": TEXT,
     "config": SETTING, "overrides": SETTING, "sources": TEXTS, "versions": TEXTS,
     "device": OBJECT, "git": OBJECT, "task_info": OBJECT,
@@ -97,7 +99,17 @@ RUN: Mapping[str, Rule] = {
     "created": (_is_time, "a time with its zone, such as 2026-01-31T12:00:00+00:00"),
 }  # fmt: skip
 
-RUN_OPTIONAL: Mapping[str, Rule] = {"task_options": TEXTS, "precision": TEXT}
+SWEEP: Mapping[str, Rule] = {"name": TEXT, "search": TEXT, "trial": COUNT, "chosen": SETTING}
+
+TUNED: Mapping[str, Rule] = {**SWEEP, "trials": COUNT, "policies": COUNT}
+
+RUN_OPTIONAL: Mapping[str, Rule] = {
+    "task_options": TEXTS,
+    "precision": TEXT,
+    "evaluation_seeds": TEXT,
+    "settings": (lambda value: value in KINDS, f"one of {', '.join(KINDS)}"),
+    "sweep": OBJECT,
+}
 
 TASK_INFO: Mapping[str, Rule] = {"reference": OBJECT, "max_steps": COUNT, "identity": TEXTS}
 
@@ -137,9 +149,49 @@ SUMMARY: Mapping[str, Rule] = {
 }
 
 
+_KEPT_REFERENCE: Mapping[str, Rule] = {"random": NUMBER, "best": NUMBER, **REFERENCE_OPTIONAL}
+
+_KEPT_RUN: Mapping[str, Rule] = {
+    key: TEXT if key == "created" else rule
+    for key, rule in {**RUN, **RUN_OPTIONAL}.items()
+    if key not in ("format", "versions")
+}
+
+_KEPT_LINE: Mapping[str, Rule] = {
+    **LINE,
+    # null: the environment paid a number that JSON has no word for
+    "returns": (_list_of(lambda item: item is None or is_number(item)), "a list of numbers"),
+    "success": PLAYED["success"],
+    "lengths": PLAYED["lengths"],
+}
+
+
+def kept_run_faults(info: Mapping[str, Any]) -> Iterator[str]:
+    """What of a run.json no reader could use; an entry that is not there is left to who needs it."""
+    yield from _faults("it", info, {}, _KEPT_RUN)
+    inner = info.get("task_info")
+    if isinstance(inner, dict):
+        yield from _faults("its task_info", inner, {}, {"reference": OBJECT, "identity": OBJECT})
+        if isinstance(reference := inner.get("reference"), dict):
+            yield from _faults("its reference", reference, {}, _KEPT_REFERENCE)
+
+
+def kept_line_faults(line: Mapping[str, Any]) -> Iterator[str]:
+    """What of a line of evaluations.jsonl no reader could use."""
+    faults = list(_faults("it", line, LINE))
+    yield from faults or _faults("it", line, DIVERGED if line["status"] == "diverged" else _KEPT_LINE)
+    if not faults and line["status"] == "ok":
+        episodes = {
+            len(v) for v in (line["returns"], line["success"], line["lengths"]) if isinstance(v, list)
+        }
+        if len(episodes) > 1:
+            yield "its lists are of different lengths"
+
+
 def run_faults(info: Mapping[str, Any]) -> Iterator[str]:
     """What of run.json is not as it has to be, as sentences."""
     yield from _faults("run.json", info, RUN, RUN_OPTIONAL)
+    yield from _sweep_faults(info)
     inner = info.get("task_info")
     if not isinstance(inner, dict):
         return
@@ -149,6 +201,18 @@ def run_faults(info: Mapping[str, Any]) -> Iterator[str]:
         faults = list(_faults("run.json: reference", reference, REFERENCE, REFERENCE_OPTIONAL))
         if not faults and reference["best"] <= reference["random"]:
             faults.append("run.json: the reference 'best' has to be above 'random'")
+        yield from faults
+
+
+def _sweep_faults(info: Mapping[str, Any]) -> Iterator[str]:
+    kind, sweep = info.get("settings"), info.get("sweep")
+    if (kind in ("trial", "tuned")) != (sweep is not None):
+        yield "run.json: 'sweep' is there for the settings trial and tuned, and for no others"
+    elif isinstance(sweep, dict):
+        faults = list(_faults("run.json: sweep", sweep, TUNED if kind == "tuned" else SWEEP))
+        overrides = info.get("overrides")
+        if not faults and isinstance(overrides, dict) and not sweep["chosen"].items() <= overrides.items():
+            faults.append("run.json: sweep: 'chosen' is not among the overrides")
         yield from faults
 
 

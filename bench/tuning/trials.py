@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.errors import UserError, unknown
+from bench.errors import UserError, printable, unknown
 from bench.notes import missing
 from bench.protocol import PROTOCOLS
-from bench.records import RunRecord, no_runs, read_runs, scored
+from bench.records import RunRecord, no_runs, read_runs, scored, settings_kind
 from bench.scores import Cell, Row, build, shorten
 
 PROTOCOL = PROTOCOLS["final"]
@@ -69,24 +69,51 @@ def from_records(
     runs = [
         run for run in runs if run.info.get("task") in wanted[0] and run.info.get("algorithm") in wanted[1]
     ]
+    runs = [run for run in runs if settings_kind(run.info) != "tuned"]  # no trial: what one has chosen
     plain = [run for run in runs if not run.info.get("task_options")]
     said = shorten(problems, results)
     if len(plain) < len(runs):
         said.append(
             f"results: {len(runs) - len(plain)} runs with options of the task are left out: no tuning"
         )
-    scores = build(plain, said, results, suite, PROTOCOL)
+    scores = build(plain, said, results, suite, PROTOCOL, trials=True)
     found: Episodes = {}
-    for (row, task), seeds in scores.cells.items():
-        reached = [_episodes(cell) for _, cell in sorted(seeds.items()) if not math.isnan(cell.score)]
-        if reached:
-            found.setdefault((row.algorithm, task), {})[_setting(row)] = reached
+    for key, settings in _by_configuration(scores.cells).items():
+        for name, seeds in settings.items():
+            found.setdefault(key, {})[name] = [_episodes(cell) for _, cell in sorted(seeds.items())]
     if not found:
         raise no_runs(results, suite)
     # a setting that was tried on some tasks only is a trial there, not a gap
-    gaps = set(missing(scores.cells))
+    gaps = set(missing(scores.cells, PROTOCOL))
     notes = [note for note in scores.notes if note not in gaps]
     return Trials(suite, _policies(found, lambda own: own), [scores.sentence()], notes)
+
+
+def _by_configuration(
+    cells: Mapping[tuple[Row, str], Mapping[int, Cell]],
+) -> dict[tuple[str, str], dict[str, dict[int, Cell]]]:
+    """The scored seeds of every setting, by (algorithm, task) and name.
+
+    Rows that differ only in whether they name what is usual anyway are one setting, with the longer name.
+    """
+    names: dict[tuple[str, str, str], str] = {}
+    seeds: dict[tuple[str, str, str], dict[int, Cell]] = {}
+    for (row, task), own in sorted(cells.items(), key=lambda item: item[0]):
+        for seed, cell in own.items():
+            if not math.isnan(cell.score):
+                info = cell.run.info
+                config = info["config"] | info["overrides"]
+                key = (
+                    row.algorithm,
+                    task,
+                    repr([sorted(config.items()), info["steps"], info.get("precision")]),
+                )
+                names[key] = max(names.get(key, ""), _setting(row), key=len)
+                seeds.setdefault(key, {}).setdefault(seed, cell)
+    found: dict[tuple[str, str], dict[str, dict[int, Cell]]] = {}
+    for key, own in seeds.items():
+        found.setdefault(key[:2], {})[names[key]] = own
+    return found
 
 
 def _setting(row: Row) -> str:
@@ -179,7 +206,7 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
 
 
 def _line(where: str, row: Mapping[str, str | None], columns: Mapping[str, str]) -> Line:
-    field = {name: (row[column] or "").strip() for name, column in columns.items()}
+    field = {name: printable((row[column] or "").strip()) for name, column in columns.items()}
     if empty := [name for name in ("algorithm", "task", "setting", "score") if not field[name]]:
         raise UserError(f"{where}: no {empty[0]}; every trial needs one, so fill it in or remove the row")
     try:

@@ -8,7 +8,7 @@ the hand are version 1, which is what published tables use beside version 2 of t
 from dataclasses import dataclass
 from typing import Literal
 
-URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+URL = "https://rail.eecs.berkeley.edu/datasets/offline_rl"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ columns (N, 1), and the flags of mazes are numbers. Rewards stay as they are, al
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def read(facts: DatasetFacts, folder: Path) -> Dataset:
         raise UserError(
             f"{path} cannot be used: {problems[0]}{more}. Run: bench data verify d4rl-v2/{facts.name}"
         )
-    return transitions(arrays, facts.env.max_steps)
+    return _taken(arrays, facts.env.max_steps)
 
 
 def verify(facts: DatasetFacts, folder: Path) -> Iterator[str]:
@@ -62,18 +63,28 @@ def transitions(arrays: Arrays, max_steps: int) -> Dataset:
     Behind a terminal `next_obs` is what `next_observations` holds; without it the state of the next row, as
     in D4RL. No algorithm may look at it.
     """
+    return _taken(dict(arrays), max_steps)
+
+
+def _taken(arrays: Arrays, max_steps: int) -> Dataset:
+    """`transitions`, which empties `arrays`, so that no column is held twice longer than needed."""
     kept = _kept(arrays, max_steps)
     row = np.flatnonzero(kept)
     terminal = arrays["terminals"][row].astype(bool)
-    next_obs = arrays["observations"][row + 1].astype(np.float32)
-    if "next_observations" in arrays:
-        next_obs[terminal] = arrays["next_observations"][row[terminal]]
+    behind = arrays.pop("next_observations", None)
+    last = None if behind is None else behind[row[terminal]]
+    del behind
+    obs = arrays.pop("observations").astype(np.float32, copy=False)
+    next_obs = obs[row + 1]
+    if last is not None:
+        next_obs[terminal] = last
+    action = arrays.pop("actions").clip(-1, 1)
     columns = {
-        "obs": arrays["observations"][row],
-        "action": arrays["actions"][row].clip(-1, 1),
+        "obs": obs[row],
+        "action": action[row],
         "reward": arrays["rewards"][row],
         "next_obs": next_obs,
-        "next_action": arrays["actions"][np.where(terminal, row, row + 1)].clip(-1, 1),
+        "next_action": action[np.where(terminal, row, row + 1)],
         "terminal": terminal,
         "timeout": ~terminal & ~kept[row + 1],
     }
@@ -117,12 +128,19 @@ def _load(facts: DatasetFacts, path: Path) -> Arrays:
                     f"{path} has no {', '.join(missing)}; it has {', '.join(file) or 'nothing'}. "
                     f"A file of D4RL has {', '.join(REQUIRED)}; {again}"
                 )
-            return {name: _column(name, np.asarray(file[name])) for name in there}
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+            return {name: _column(name, _read(file[name])) for name in there}
+    except UserError:
+        raise
+    except Exception as error:  # of damaged bytes HDF5 and h5py raise nearly anything
         size = path.stat().st_size
         raise UserError(
             f"{path} ({size:,} bytes) {_damage(size, str(error))}; move it away and {again}"
         ) from error
+
+
+def _read(stored: Any) -> np.ndarray:
+    """A column of the file; double precision becomes single while it is read, without a copy in double."""
+    return stored.astype(np.float32)[...] if stored.dtype == np.float64 else np.asarray(stored)
 
 
 def _column(name: str, array: np.ndarray) -> np.ndarray:

@@ -33,7 +33,9 @@ def read(facts: Facts, folder: Path) -> Dataset:
     try:
         source = minari.MinariDataset(folder / "data")
         return dataset_from_minari(source, partial(vector, facts.parts) if facts.parts else None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # Minari checks little of what it reads
         raise UserError(
             f"{folder} cannot be read as a data set of Minari ({error}); move it away and get it again with: "
             f"bench data fetch {facts.name}"
@@ -49,7 +51,7 @@ def reference_of(facts: Facts, folder: Path) -> Reference:
     try:
         metadata = json.loads((folder / FILES[1]).read_text())
         low, high = float(metadata["ref_min_score"]), float(metadata["ref_max_score"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         low = high = np.nan
     if facts.reference.of == "success" or not np.isfinite([low, high]).all() or low == high:
         return _own_scale(facts, folder)
@@ -78,7 +80,7 @@ def _metadata(path: Path) -> tuple[Mapping[str, Any], list[str]]:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, [f"{path} cannot be read ({error}); move it away and fetch it again"]
     wanted = ("dataset_id", "total_episodes", "total_steps", "action_space", "observation_space")
     return content, [f"{path} has no {key}; Minari writes it" for key in wanted if key not in content]
@@ -103,7 +105,7 @@ def _episode_problems(facts: Facts, path: Path, metadata: Mapping[str, Any]) -> 
                         yield problem
             if found > SHOWN:
                 yield f"{path}: {found - SHOWN:,} more problems of the same kinds"
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except Exception as error:  # of damaged bytes HDF5 and h5py raise nearly anything
         size = path.stat().st_size
         yield (
             f"{path} ({size:,} bytes) cannot be read as HDF5 ({error}); move it away and get it again with: "

@@ -5,11 +5,10 @@ Rewards are not in the file: the package's own `relabel_dataset` computes them f
 the rule of `success_timing='pre'`.
 """
 
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +30,16 @@ def read(facts: EnvironmentFacts, dataset: str, task: int, folder: Path) -> Data
     file is missing or damaged.
     """
     path = folder / f"{dataset}.npz"
-    arrays = _load(path)
+    arrays = _load(path, single=("observations", "actions"), skipped=("qvel",))  # no reward depends on it
     problems = list(_problems(path.name, arrays, facts))
     if problems:
         raise UserError(
             f"{path} is damaged: {problems[0]}{_more(problems)}. Run: bench data verify {dataset}"
         )
-    return _transitions(arrays, *rewards(facts, arrays, task))
+    reward, mask = rewards(facts, arrays, task)
+    needed = {name: arrays[name] for name in ("observations", "actions", "terminals")}
+    arrays.clear()  # the states that the rewards were computed from are as large as the rest
+    return _transitions(needed, reward, mask)
 
 
 def verify(facts: EnvironmentFacts, dataset: str, folder: Path) -> Iterator[str]:
@@ -71,19 +73,29 @@ def _labelling(env_id: str) -> OwnGlobalGenerator:
     return OwnGlobalGenerator(make(env_id))
 
 
-def _load(path: Path) -> Arrays:
-    """All arrays of the file, in memory. Raises UserError where they cannot be read."""
+def _load(path: Path, single: Collection[str] = (), skipped: Collection[str] = ()) -> Arrays:
+    """All arrays of the file but those in `skipped`, in memory; those in `single` never in double precision.
+
+    Raises UserError where they cannot be read.
+    """
     if not path.exists():
         raise UserError(f"{path} does not exist; get it with: bench data fetch {path.stem}")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            names = [name for name in file.files if name not in skipped]
+            return {name: _read(file[name], name in single) for name in names}
+    except Exception as error:  # of damaged bytes zipfile, zlib and numpy raise nearly anything
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is no readable .npz file ({said}); move it away and get "
             f"it again with: bench data fetch {path.stem.removesuffix('-val')}"
         ) from error
+
+
+def _read(member: Any, single: bool) -> np.ndarray:
+    array = np.asarray(member)  # a member that is no array is given as bytes
+    with np.errstate(over="ignore"):  # what becomes infinite is said as a problem
+        return array.astype(np.float32) if single and array.dtype == np.float64 else array
 
 
 def _problems(where: str, arrays: Arrays, facts: EnvironmentFacts, official: bool = False) -> Iterator[str]:
@@ -119,7 +131,7 @@ def _transitions(arrays: Arrays, reward: np.ndarray, mask: np.ndarray) -> Datase
     last = arrays["terminals"].astype(bool)  # states without a transition
     row = np.flatnonzero(~last)
     ends = last[row + 1]  # the transition into an episode's last state
-    action = arrays["actions"].astype(np.float32).clip(-1, 1)
+    action = arrays["actions"].astype(np.float32, copy=False).clip(-1, 1)
     columns = {
         "obs": arrays["observations"][row],
         "next_obs": arrays["observations"][row + 1],
@@ -129,7 +141,9 @@ def _transitions(arrays: Arrays, reward: np.ndarray, mask: np.ndarray) -> Datase
         "terminal": 1 - mask[row],
         "timeout": ends,
     }
-    return Dataset(**{name: torch.from_numpy(array.astype(np.float32)) for name, array in columns.items()})
+    return Dataset(
+        **{name: torch.from_numpy(array.astype(np.float32, copy=False)) for name, array in columns.items()}
+    )
 
 
 def _more(problems: list[str]) -> str:

@@ -31,7 +31,15 @@ def write_records(results: Path) -> None:
     """Two suites: a diverged seed, missing seeds and a task, runs that differ, two test-time settings."""
     for task in ("gamble", "two-doors"):
         write_run(results, task, "bc", {0: 0.3, 1: 0.4, 2: 0.35}, spread=0.1)
-        write_run(results, task, "iql", {0: 0.6, 1: 0.5, 2: 0.7}, diverged={1: 3000}, settings="tuned")
+        write_run(
+            results,
+            task,
+            "iql",
+            {0: 0.6, 1: 0.5, 2: 0.7},
+            diverged={1: 3000},
+            settings="tuned",
+            sweep={"trials": 6, "chosen": {}},
+        )
         write_run(
             results, task, "sorl", {0: 0.5, 1: 0.6, 2: 0.55} if task == "gamble" else {0: 0.5},
             inferences=[{"steps": 8}, {"steps": 1}], episodes=3 if task == "gamble" else 4,
@@ -62,6 +70,6 @@ def write_site(results: Path) -> Path:
     """The site of these records; the path of its front page."""
     write_records(results)
     known = Known(
-        {"iql": ABOUT}, {"diagnostic": "small tasks"}, lambda info, inference: inference.get("steps")
+        {"iql": ABOUT}, {"diagnostic": "small tasks"}, {}, lambda info, inference: inference.get("steps")
     )
     return write_leaderboard(results, [PROTOCOLS["final"], PROTOCOLS["best"]], replicates=50, known=known)

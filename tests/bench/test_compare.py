@@ -119,14 +119,14 @@ def test_an_interval_without_0_is_no_difference_where_the_corrected_p_says_so():
 
 
 @pytest.mark.parametrize("margin", [0.01, 0.05, 0.2, 5.0])
-def test_more_seeds_is_the_first_number_whose_interval_is_narrow_enough(margin):
-    def half(more: int) -> float:
+def test_more_seeds_is_the_first_number_that_gives_the_test_80_percent_power(margin):
+    def power(more: int) -> float:
         error = math.sqrt(A.var(ddof=1) / (3 + more) + B.var(ddof=1) / (4 + more))
         parts = (A.var(ddof=1) / (3 + more), B.var(ddof=1) / (4 + more))
         freedom = sum(parts) ** 2 / (parts[0] ** 2 / (2 + more) + parts[1] ** 2 / (3 + more))
-        return stats.t.ppf(0.975, freedom) * error
+        return stats.nct.sf(stats.t.ppf(0.975, freedom), freedom, margin / error)
 
-    counted = next(more for more in range(1, 3000) if half(more) <= margin)
+    counted = next(more for more in range(1, 3000) if power(more) >= 0.8)
     assert more_seeds(A, B, margin) == counted
     with pytest.raises(ValueError, match="not known"):
         more_seeds(A[:1], B, margin)
@@ -168,16 +168,16 @@ def test_the_command_prints_differences_intervals_and_verdicts(tmp_path, capsys)
     low, high = stats.ttest_ind(x, x - 0.5, equal_var=False).confidence_interval()
     assert line_of(text, "gamble")[1:7:2] == ["80.0", "5 / 5", "<0.001"]
     assert line_of(text, "gamble")[4:] == [
-        f"50.0 [{100 * low:.1f}, {100 * high:.1f}]", "<0.001", "1.00 [1.00, 1.00]", "differs",
+        f"50.0 [{100 * low:.1f}, {100 * high:.1f}]", "<0.001", "0.062", "1.00 [1.00, 1.00]", "differs",
     ]  # fmt: skip
-    assert line_of(text, "two-doors")[5:7] == ["1.000", "0.50 [0.18, 0.82]"]
-    more = more_seeds(x, x, 0.02)
-    assert (
-        line_of(text, "two-doors")[7]
-        == f"too few seeds: {more} more of each would be needed for a difference of 2"
-    )
+    assert line_of(text, "two-doors")[5:8] == ["1.000", "1.000", "0.50 [0.18, 0.82]"]
+    more = more_seeds(x, x, 0.02, tests=2)
+    said = f"too few seeds: {more} more of each would find a difference of 2 with 80% power"
+    assert line_of(text, "two-doors")[8] == said
+    assert "a t test at the level 0.05 / 2" in text
     assert line_of(text, "all tasks: mean")[1:4] == ["80.0", "55.0", "–"]
-    assert line_of(text, "all tasks: mean")[7] == "differs"
+    assert line_of(text, "all tasks: mean")[6] == "0.062"  # 2 / 2^5: two-doors adds no difference
+    assert line_of(text, "all tasks: mean")[8] == "differs"
     assert "Protocol final: " in text
     assert "corrected by Holm's method for 2 tasks" in text
     assert compare(capsys, tmp_path, "iql", "bc", "diagnostic", "--difference", "2") == text
@@ -201,7 +201,7 @@ def test_a_task_that_one_of_them_lacks_is_named_with_the_command_that_fills_it(t
     write_run(tmp_path, "two-doors", "bc", SEEDS)
     said = "Run: bench run diagnostic iql --tasks two-doors --seeds 0,1,2,3,4"
     text = compare(capsys, tmp_path, "iql", "bc", "diagnostic")
-    assert line_of(text, "two-doors")[1:] == ["–", "80.0", "0 / 5", "–", "–", "–", "no scores of iql"]
+    assert line_of(text, "two-doors")[1:] == ["–", "80.0", "0 / 5", "–", "–", "–", "–", "no scores of iql"]
     assert said in text
     assert line_of(text, "all tasks: mean")[1:3] == ["80.0", "80.0"]  # of gamble alone
     alone = compare(capsys, tmp_path, "iql", "bc", "diagnostic", "--tasks", "two-doors")

@@ -68,10 +68,10 @@ def test_a_run_of_our_own_imports_no_other_library(tmp_path):
 
 
 def test_without_names_all_algorithms_of_our_own_run(monkeypatch, tmp_path):
-    monkeypatch.setattr("bench.cli.execute_all", lambda runs, *rest: chosen.extend(runs))
     chosen = []
+    monkeypatch.setattr("bench.executors.local.Local.execute", lambda _, jobs, __: chosen.extend(jobs))
     main(["run", "diagnostic", "--tasks", "gamble", "--results", str(tmp_path), "--jobs", "1"])
-    assert [run.algorithm for run in chosen] == list(ALGORITHMS)
+    assert [job.run.algorithm for job in chosen] == list(ALGORITHMS)
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_remedy(capsys, monkeypatch):
@@ -181,3 +181,15 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeyp
         execute(run, task, entry.algorithm, tmp_path / folder, "cpu")
     (cut,), (whole,) = ((tmp_path / name).rglob("weights.safetensors") for name in ("cut", "whole"))
     assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_who_continues_has_the_metrics_of_every_seed():
+    pytest.importorskip("d3rlpy")
+    (entry,) = find_algorithms(["d3rlpy/bc"], EXTERNAL)
+    data = SUITES["diagnostic"].task("gamble").load()
+    first, second = (entry.algorithm(entry.algorithm.Config()).population(data, (0, 1), "cpu") for _ in "12")
+    first.update(2)
+    first.newest[1] = {}  # as of a seed that diverged before its first update
+    second.load_state_dict(first.state_dict(), 2)
+    assert second.metrics() == first.metrics()
+    assert second.metrics()[0]

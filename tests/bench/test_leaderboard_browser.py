@@ -92,7 +92,6 @@ def test_filters_and_the_sort_by_keyboard_change_the_table_and_the_address(page:
     assert count.get_attribute("aria-live") == "polite"
     assert len(first) < total  # one protocol at first
     choose(page, "suite", "diagnostic")
-    choose(page, "source", "run here")
     assert sorted(shown(page)) == ["bc", "cql", "iql", "sorl"]
     assert count.text == f"4 of {total} rows"
     button = page.find_element(By.XPATH, "//table[@id='all']//th/button[.='Mean']")
@@ -106,7 +105,7 @@ def test_filters_and_the_sort_by_keyboard_change_the_table_and_the_address(page:
     assert len(falling) == 3
     assert shown(page)[-1] == "cql"  # without a number, so last
     order, address = shown(page), page.current_url
-    assert address.endswith("#suite=diagnostic&source=run+here&sort=5.descending")
+    assert address.endswith("#suite=diagnostic&sort=5.descending")
     page.get("about:blank")
     page.get(address)
     assert shown(page) == order
@@ -115,11 +114,12 @@ def test_filters_and_the_sort_by_keyboard_change_the_table_and_the_address(page:
 
 
 def test_a_reader_who_filters_by_name_family_and_seeds_finds_rows(page: Any, site: Path) -> None:
-    page.get(f"{site.as_uri()}/index.html#family=weighted+regression")
+    page.get(f"{site.as_uri()}/index.html#family=weighted+regression&source=")
     assert shown(page) == ["iql", "iql"]  # run here, and reported
-    page.get(f"{site.as_uri()}/index.html#settings=tuned")
+    page.get(f"{site.as_uri()}/index.html#settings=tuned+%286+trials%29")
     wait(lambda: shown(page) == ["iql"])
     choose(page, "settings", "")
+    choose(page, "source", "")
     choose(page, "seeds", "8")
     assert shown(page) == ["iql"]
     choose(page, "seeds", "")

@@ -291,3 +291,12 @@ def test_what_is_no_list_of_seeds_is_refused(text: str, words: str) -> None:
         parse_seeds(text)
     assert words in str(caught.value)
     assert repr(text) in str(caught.value)
+
+
+def test_a_run_says_whose_settings_it_has() -> None:
+    assert one(PLAIN).settings == "paper"
+    usual = dict(one().config)
+    assert one(overrides=["lr=0.7"]).settings == "by hand"
+    # a value that it has anyway changes nothing
+    assert one(overrides=[f"lr={usual['lr']}"]).settings == one().settings
+    assert one(task="long").settings == "suite"

@@ -60,3 +60,13 @@ def test_the_data_set_of_the_caller_stays_as_it_is() -> None:
     before = DATA.sha256()
     seen(normalize_obs=True, normalize_returns=True, reward_scale=2.0)
     assert DATA.sha256() == before
+
+
+def test_who_continues_has_the_metrics_of_the_last_update() -> None:
+    """An evaluation that comes before the next update records them."""
+    first, second = (NativePopulation(Looker(Config()), DATA, (0, 1), 9, "cpu") for _ in range(2))
+    first.update(3)
+    second.load_state_dict(first.state_dict(), 3)
+    assert second.metrics() == first.metrics() != [{}, {}]
+    first.update(1)  # changes nothing of what the other holds
+    assert second.metrics() != first.metrics()

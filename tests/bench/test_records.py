@@ -184,7 +184,7 @@ def test_settings_are_labelled_in_one_short_text() -> None:
 # The table of all episodes.
 
 COLUMNS = [
-    "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
+    "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference",
     "episode", "status", "return", "success", "length", "score",
 ]  # fmt: skip
 

@@ -34,13 +34,13 @@ GOLDEN = (
     "### diagnostic: scores over 2 tasks\n"
     "\n"
     "| Algorithm |                   IQM |                Median |                  Mean |        "
-    "Optimality gap | Seeds |\n"
+    "Optimality gap | Seeds | Settings |\n"
     "| --------- | --------------------: | --------------------: | --------------------: | "
-    "--------------------: | ----: |\n"
+    "--------------------: | ----: | -------: |\n"
     "| iql       | **65.0** [60.0, 70.0] | **65.0** [61.0, 69.0] | **65.0** [61.0, 69.0] | **35.0** "
-    "[31.0, 39.0] |     5 |\n"
+    "[31.0, 39.0] |     5 |    paper |\n"
     "| bc        |    30.0† [24.0, 36.0] |    31.5† [26.5, 35.8] |    31.5† [26.5, 35.8] |    68.5† "
-    "[64.2, 73.5] |   4–5 |\n"
+    "[64.2, 73.5] |   4–5 |    paper |\n"
     "\n"
     "Protocol final: the score of a training seed is its mean return at the last scheduled "
     "evaluation, after 4,000 gradient updates, over 3 episodes per seed and evaluation whose "
@@ -52,6 +52,7 @@ GOLDEN = (
     "With fewer than 5 seeds such intervals are too narrow, those of a single task most of all; a "
     "task with one seed has no interval.  \n"
     "†: diverged seeds enter as 0 (bc 1).  \n"
+    "Settings: paper – the defaults of the algorithm's file and what it gives for a task.  \n"
     "Bold: the best of its column, and every entry for which the 95% interval of the difference to "
     "the best (over the same bootstrap replicates) includes 0; none where that holds for all "
     "entries.  \n"
@@ -109,8 +110,10 @@ def test_the_csv_is_tidy(tmp_path: Path) -> None:
     write_tiny(tmp_path)
     table = pd.read_csv(io.StringIO(render(tmp_path, "csv")))
     assert list(table) == ["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"]
-    assert set(table["level"]) == {"aggregate", "task", "improvement", "note"}
-    numbers = table[table["level"] != "note"]
+    assert set(table["level"]) == {"aggregate", "task", "improvement", "rank", "wins", "note"}
+    numbers = table[
+        table["level"].isin(["aggregate", "task", "improvement"]) | (table["metric"] == "Mean rank")
+    ]
     assert ((numbers["low"] <= numbers["value"]) & (numbers["value"] <= numbers["high"])).all()
     task = table[(table["level"] == "task") & (table["row"] == "iql") & (table["task"] == "gamble")]
     assert task["value"].item() == pytest.approx(80)
@@ -123,7 +126,7 @@ def test_hostile_names_are_text_in_markdown(tmp_path: Path) -> None:
     assert "<script>" not in text
     assert "](" not in text
     line = next(line for line in text.splitlines() if line.startswith("| a_b"))
-    assert len(re.findall(r"(?<!\\)\|", line)) == 7  # the borders of six columns
+    assert len(re.findall(r"(?<!\\)\|", line)) == 8  # the borders of seven columns
 
 
 def test_hostile_names_are_text_in_latex(tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_hostile_names_are_text_in_latex(tmp_path: Path) -> None:
     assert bare.count("{") == bare.count("}")
     depth = np.cumsum([(c == "{") - (c == "}") for c in bare])
     assert depth.min() >= 0
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 3
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 5
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
@@ -167,7 +170,7 @@ def test_scores_load_as_one_row_per_episode(tmp_path: Path) -> None:
     write_run(tmp_path, "gamble", "iql", {0: 0.8, 1: 0.8}, diverged={1: 4000}, overrides={"expectile": 0.8})
     table = load_scores(tmp_path)
     assert list(table) == [
-        "suite", "task", "algorithm", "variant", "run", "seed", "step", "inference",
+        "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference",
         "episode", "status", "return", "success", "length", "score",
     ]  # fmt: skip
     assert len(table) == 4 * 3 + 3 * 3 + 1  # four and three sound evaluations of three episodes, one diverged

@@ -14,58 +14,16 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from toy import TASK, assert_equal_files, assert_equal_weights, folder_of, line_data, lines_of, runs_of
 
 from algorithms.iql import IQL
 from algorithms.sorl import SORL
 from bench import records, runner
 from bench.algorithm import Algorithm, BaseConfig, Network
-from bench.dataset import Dataset, Episode
 from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.networks import TanhPolicy
-from bench.plan import Request, plan
-from bench.registry import Entry
 from bench.runner import execute, is_finished
-from bench.task import Reference, Step, Suite, Task
-
-
-class Line:
-    """A point on a line moves by the action; the reward is minus its distance from 0. Ten steps."""
-
-    def __init__(self, count):
-        self.x, self.t = np.zeros(count), np.zeros(count, int)
-
-    def reset(self, rows, seeds):
-        self.x[rows] = [np.random.default_rng(seed).uniform(-1, 1) for seed in seeds]
-        self.t[rows] = 0
-        return self.x[rows, None]
-
-    def step(self, rows, action):
-        self.x[rows] += 0.2 * action[:, 0]
-        self.t[rows] += 1
-        never = np.zeros(len(rows), bool)
-        return Step(self.x[rows, None], -np.abs(self.x[rows]), never, self.t[rows] >= 10, never)
-
-    def close(self):
-        pass
-
-
-def line_data():
-    generator = np.random.default_rng(0)
-    episodes = []
-    for _ in range(20):
-        action = generator.uniform(-1, 1, (10, 1))
-        obs = generator.uniform(-1, 1) + np.concatenate([[[0.0]], 0.2 * action.cumsum(0)])
-        episodes.append(Episode(obs, action, -np.abs(obs[1:, 0]), terminal=False))
-    return Dataset.from_episodes(episodes)
-
-
-TASK = Task(
-    suite="toy", name="line", summary="a line", obs_dim=1, action_dim=1, max_steps=10,
-    reference=Reference(random=-5.0, best=-1.0, source="made up"), load=line_data, environments=Line,
-    versions=lambda: {"toy": "1"}, settings={"hidden": (16, 16), "batch_size": 16},
-)  # fmt: skip
-SUITE = Suite("toy", "a toy", {"line": TASK}, steps=60, evaluations=3, episodes=4)
 
 
 @dataclass(frozen=True)
@@ -92,20 +50,6 @@ class Exploding(Algorithm):
 
     def act(self, nets, obs, noise, inference):
         return nets.actor(obs)
-
-
-def runs_of(algorithm=IQL, **request):
-    return plan(SUITE, [Entry("algo", "algo", algorithm, "code")], Request(seeds=(0, 1, 2), **request))
-
-
-def lines_of(folder):
-    """The records of a run without the only thing that may differ: seconds."""
-    lines = [json.loads(text) for text in (folder / "evaluations.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
-
-
-def folder_of(results):
-    return next((results / "runs" / "toy" / "line" / "algo").iterdir())
 
 
 def test_a_run_leaves_complete_records(tmp_path):
@@ -177,15 +121,6 @@ def test_a_finished_run_with_a_damaged_line_is_unfinished_again_and_completed(tm
         (key(b), b["returns"]) for b in sorted(cut, key=key)
     ]
     assert_equal_weights(tmp_path / "whole", tmp_path / "cut")
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    [run] = runs_of()
-    folder = records.run_path(tmp_path, "toy", "line", "algo", run.id)
-    folder.mkdir(parents=True)
-    (folder / "checkpoint.safetensors").write_bytes(b"nonsense" * 10)
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors is damaged .* delete it"):
-        execute(run, TASK, IQL, tmp_path, "cpu")
 
 
 def test_a_diverged_seed_is_recorded_and_the_others_go_on(tmp_path):
@@ -276,17 +211,6 @@ def wait_for(folder, glob):
     pytest.fail(f"no {glob} appeared")
 
 
-def assert_equal_weights(first, second):
-    assert_equal_files(folder_of(first), folder_of(second))
-
-
-def assert_equal_files(first, second):
-    one, other = (load_file(folder / "weights.safetensors") for folder in (first, second))
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
-        assert torch.equal(tensor, other[name]), name
-
-
 @pytest.mark.parametrize("inference", [[], ["algo.candidates=1,2"]])
 def test_processes_that_step_environments_change_nothing_but_the_time(tmp_path, inference):
     algorithm = SORL if inference else IQL
@@ -306,7 +230,7 @@ def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, 
     save = runner._Execution._checkpoint
 
     def watched(self):
-        save(self)
+        stored = save(self)
         path = self.folder / "checkpoint.safetensors"
         if path.exists():
             with safe_open(path, "pt") as file:
@@ -315,6 +239,7 @@ def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, 
             recorded = {line["step"] for line in lines_of(self.folder)} if written else set()
             seen.append(step)
             assert {goal for goal in self.run.eval_steps if goal < step} <= recorded
+        return stored
 
     monkeypatch.setattr(runner._Execution, "_checkpoint", watched)
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0)

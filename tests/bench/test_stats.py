@@ -7,23 +7,21 @@ import pytest
 from rliable import library, metrics
 from synthetic import write_run
 
-from bench.protocol import PROTOCOLS
-from bench.scores import Row, Scores, load
-from bench.stats import (
+from bench.bootstrap import interval, resample, tally
+from bench.metrics import (
     METRICS,
-    Estimate,
-    embolden,
+    average_profile,
     everyone,
     improvement,
-    interval,
     iqm,
     mean,
+    optimality_gap,
     profile,
-    resample,
-    summarize,
-    tally,
     task_means,
 )
+from bench.protocol import PROTOCOLS
+from bench.scores import Row, Scores, load
+from bench.stats import Estimate, embolden, summarize
 
 RLIABLE = {
     "IQM": metrics.aggregate_iqm,
@@ -71,6 +69,24 @@ def test_performance_profiles_equal_rliable_on_the_same_indices() -> None:
     indices = drawn_for(scores, 20)
     expected = [library.score_distributions(scores[i, np.arange(len(TASKS))], thresholds) for i in indices]
     assert profile(scores, tally(indices), thresholds) == pytest.approx(np.array(expected), abs=1e-12)
+
+
+def test_profiles_of_average_scores_equal_rliable_on_the_same_indices() -> None:
+    scores, thresholds = (
+        some_scores(),
+        np.linspace(0, 1.2, 13) + 0.003,
+    )  # apart from means by more than rounding
+    indices = drawn_for(scores, 20)
+    drawn = [scores[index, np.arange(len(TASKS))] for index in indices]
+    expected = [library.average_score_distributions(each, thresholds) for each in drawn]
+    assert average_profile(scores, tally(indices), thresholds) == pytest.approx(np.array(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_the_optimality_gap_below_any_gamma_equals_rliable(gamma: float) -> None:
+    scores = some_scores()
+    found = optimality_gap(scores, everyone(scores), gamma)[0]
+    assert found == pytest.approx(metrics.aggregate_optimality_gap(scores, gamma))
 
 
 def test_intervals_agree_with_those_of_rliable_and_arch() -> None:

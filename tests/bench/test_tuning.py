@@ -17,7 +17,7 @@ from synthetic import write_run
 from bench.cli import main
 from bench.tuning.commands import domains_of
 from bench.tuning.curves import bandit, expected_maximum, means_of, resample, subsets
-from bench.tuning.summary import BANDIT, EACH, SHARED, Budget, curves
+from bench.tuning.summary import BANDIT, EACH, NOISE, SHARED, Budget, curves
 from bench.tuning.trials import Policies, Trials
 
 SWEEP = Path(__file__).parents[1] / "data" / "rebrac_sweep.csv"
@@ -126,6 +126,33 @@ def test_intervals_cover_the_expected_maximum_of_the_distribution(n, least):
         (curve,) = curves(trials_of(t=draw.normal(size=20)), {}, QUICK, 200)
         held += curve.low[n - 1] <= truth <= curve.high[n - 1]
     assert least <= held / 120 <= 0.99
+
+
+def test_intervals_of_bandits_cover_the_pick_among_other_policies():
+    draw = np.random.default_rng(5)
+
+    def policies(count):  # one seed each; ten episodes whose mean is the policy's score
+        levels = draw.normal(0.5, 0.2, count)
+        noise = draw.normal(0, 0.3, (count, 10))
+        return list(levels[:, None] + noise - noise.mean(1, keepdims=True))
+
+    budget = Budget(policies=4, pulls=12, repeats=200)
+    many = policies(4000)
+    truth = bandit(many, subsets(np.arange(4000)[None], 4, 8000, draw), 12, draw).mean(0)
+    held = np.zeros(12)
+    widths = []
+    for _ in range(30):
+        own = policies(20)
+        scores = np.array([episodes.mean() for episodes in own])
+        named = Policies([f"{i:02d}" for i in range(20)], [1] * 20, scores, own)
+        found = curves(Trials("made up", {("a", "t"): named}, [], []), {}, budget, 20)
+        (curve,) = (each for each in found if each.kind == BANDIT)
+        held += (curve.low <= truth) & (truth <= curve.high)
+        widths.append(curve.high - curve.low)
+    assert (held / 30 >= 0.8).all()
+    # the first pick is one of 20 policies at random, averaged over NOISE bandits: its error is known
+    error = 0.2 * np.sqrt(1 / 20 + 1 / NOISE)
+    assert np.mean(widths, 0)[0] == pytest.approx(2 * 2.09 * error, rel=0.15)
 
 
 def test_there_is_no_interval_for_more_than_half_of_the_settings_or_for_a_single_policy():
@@ -320,3 +347,15 @@ def test_domains_are_globs_of_tasks():
     assert domains_of(tasks, ["P=pen-*", "all=*"]) == {"P": ["pen-a", "pen-b"], "all": tasks}
     assert domains_of(tasks, []) == {"all tasks": tasks}
     assert domains_of(["door"], []) == {}
+
+
+def test_one_setting_under_two_names_is_one_setting(tmp_path):
+    for number, (given, scores) in enumerate(
+        [({"beta": 3}, {0: 0.2, 1: 0.4}), ({"beta": 3, "lr": 1}, {2: 0.9})]
+    ):
+        config = {"beta": 3, "lr": 1}
+        write_run(tmp_path, "gamble", "iql", scores, run_id=f"r{number}", overrides=given, config=config)
+    assert tuning(tmp_path, "diagnostic") == 0
+    found = table(tmp_path / "tuning" / "diagnostic.csv")
+    assert found[EACH, "gamble", "iql", 1]["settings"] == "1"
+    assert float(found[EACH, "gamble", "iql", 1]["score"]) == pytest.approx(50)

@@ -304,7 +304,7 @@ def test_sound_files_of_every_task_are_read_and_have_no_problem(tmp_path: Path) 
 
 
 def test_names_and_addresses_are_those_of_d4rl() -> None:
-    root = "http://rail.eecs.berkeley.edu/datasets/offline_rl"
+    root = "https://rail.eecs.berkeley.edu/datasets/offline_rl"
     assert len(D4RL_V2.tasks) == 9 + 6 + 12
     for name, path in {
         "halfcheetah-medium-replay-v2": "gym_mujoco_v2/halfcheetah_medium_replay-v2.hdf5",

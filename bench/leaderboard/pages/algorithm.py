@@ -19,9 +19,10 @@ from bench.leaderboard.pages.parts import (
 from bench.leaderboard.pages.suite import cost_table
 from bench.leaderboard.tables import EMPTY, Cell, Line, Table
 from bench.leaderboard.words import NOT_COMPARABLE, listed, marks_of, metric_cell, task_cell, value
+from bench.metrics import METRICS
 from bench.records import RunRecord, inference_label, variant_label
 from bench.scores import Row
-from bench.stats import METRICS, Summary
+from bench.stats import Summary
 
 
 def context(board: Board, name: str, known: Known, costs: Mapping[Row, Cost]) -> dict[str, Any]:

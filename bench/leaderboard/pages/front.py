@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.bootstrap import REPLICATES
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
 from bench.leaderboard.pages.parts import row_cell, settings_cell
@@ -120,7 +121,9 @@ def _lines(board: Board, known: Known) -> list[Line]:
     if board.settings and board.first and board.first.scores.inference == "default":
         extra = [row for row in board.settings.order if row.inference not in _defaults(board, row)]
         lines += [_line(board, known, board.settings, row, span) for row in extra]
-    return lines + [_reported(board, known, group) for group in reported.groups(board)]
+    return lines + [
+        _reported(board, known, group) for group in reported.groups(board, known.tasks.get(board.suite, ()))
+    ]
 
 
 def _defaults(board: Board, row: Row) -> set[str]:
@@ -160,8 +163,7 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
 def _reported(board: Board, known: Known, group: reported.Group) -> Line:
     about = known.algorithms.get(group.algorithm)
     family = about.family if about and about.family else "unknown"
-    replicates = board.first.replicates if board.first else 0
-    found = group.aggregate(replicates) if replicates else None
+    found = group.aggregate(board.first.replicates if board.first else REPLICATES)
     score = number(found) if found else Cell("–", small=MEAN_ONLY, sort=math.nan)
     of = f"of {counted(len(group.entries), 'reported score')}"
     seeds = max((r.n_seeds or 0 for r in group.entries), default=0)
@@ -188,7 +190,12 @@ def _filters(lines: Sequence[Line], protocols: Sequence[str]) -> list[Filter]:
         "suite": "Suite", "protocol": "Protocol", "family": "Family", "settings": "Settings",
         "source": "Source", "inference": "Test time",
     }  # fmt: skip
-    chosen = {"protocol": protocols[0] if held.get("protocol", set()) - {""} else "", "inference": "default"}
+    both = held.get("source", set()) > {ELSEWHERE}
+    chosen = {
+        "source": HERE if both else "",
+        "protocol": protocols[0] if held.get("protocol", set()) - {""} else "",
+        "inference": "default",
+    }
     return [
         Filter(fact, label, sorted(held.get(fact, set()) - {""}), chosen.get(fact, ""))
         for fact, label in labels.items()

@@ -1,17 +1,19 @@
 """Scores that others report, as tables beside those of the runs made here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
+from bench.bootstrap import resample, tally
 from bench.leaderboard.board import Board
 from bench.leaderboard.tables import Cell, Line, Table
 from bench.leaderboard.words import counted
+from bench.metrics import iqm
 from bench.published.reported import Reported
-from bench.stats import Estimate, estimate_of, iqm, resample, tally
+from bench.stats import Estimate, estimate_of
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ class Group:
         return estimate_of(iqm, matrix, iqm(matrix, tally(resample(~np.isnan(matrix), replicates, *names))))
 
 
-def groups(board: Board) -> list[Group]:
-    """Everything reported of the suite, by algorithm and source. Tasks that have records here count alone
-    where there are any, so that averages over several tasks do not count twice.
+def groups(board: Board, tasks: Collection[str]) -> list[Group]:
+    """Everything reported of the suite, by algorithm and source. Where there are scores of its `tasks`, those
+    alone count, so that averages over several tasks do not count twice.
     """
     found: dict[tuple[str, str, str, str, str], list[Reported]] = {}
     for r in board.reported:
         found.setdefault((r.algorithm, r.name, r.source, r.status, r.step), []).append(r)
-    known = set(board.task_stems)
+    known = {*board.task_stems, *tasks}
     return [
         Group(*key, [r for r in entries if r.task in known] or entries)
         for key, entries in sorted(found.items(), key=lambda item: item[0])

@@ -25,8 +25,9 @@ from bench.leaderboard.words import (
     task_cell,
     versions,
 )  # fmt: skip
+from bench.metrics import METRICS
 from bench.scores import Row
-from bench.stats import METRICS, Summary
+from bench.stats import Summary
 
 Draw = Callable[[str, Callable[[plots.Theme], Any]], None]  # writes a plot below the site's folder
 

@@ -1,0 +1,108 @@
+"""What the comparison of all pairs says, as Markdown, LaTeX or CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Callable
+
+from bench.bootstrap import BOOTSTRAPS
+from bench.comparison import p_text, pairing_sentence, power_sentence
+from bench.differences import ALPHA
+from bench.pairs import AllPairs, Pair
+from bench.report import WINS, entry, label
+from bench.stats import FEW_SEEDS
+from bench.tables import Entry, Sheet, latex, markdown
+
+
+def render(found: AllPairs, fmt: str) -> str:
+    """All pairs as md, csv or latex; equal records give equal bytes."""
+    return FORMATS[fmt](found)
+
+
+def sheet(found: AllPairs) -> Sheet:
+    """One line per pair; A is the one with the higher mean score."""
+    head = ["Tasks", "A - B", "P(A > B)", "p (pairs)", "p (Holm)", "Won / tied / lost", "Verdict"]
+    rows = [(_name(found, pair), _line(pair)) for pair in found.pairs]
+    title = f"{found.scores.heading}: all pairs of {len(found.scores.rows)} algorithms"
+    return Sheet(title, "A against B", head, rows, foot(found), found.scores.notes)
+
+
+def _name(found: AllPairs, pair: Pair) -> str:
+    a, b = (label(found.scores, row, diverged=True) for row in (pair.a, pair.b))
+    return f"{a} against {b}"
+
+
+def _line(pair: Pair) -> list[Entry]:
+    return [
+        Entry(str(pair.tasks)),
+        entry(pair.difference),
+        entry(pair.improvement, scale=1),
+        Entry(p_text(pair.permutation.p)),
+        Entry(p_text(pair.p_holm)),
+        Entry(str(pair.record)),
+        Entry(pair.verdict),
+    ]
+
+
+def foot(found: AllPairs) -> list[str]:
+    """The sentences under the table: protocol, intervals, test, verdicts, what is left out."""
+    points = f"{100 * found.margin:g}"
+    sentences = [
+        found.scores.sentence(),
+        "A - B: the difference of the mean scores over the tasks that both have, and P(A > B), the "
+        "probability that a run of A scores higher than one of B on the same task (ties half), with 95% "
+        f"percentiles of {found.replicates:,} stratified bootstrap replicates "
+        f"({BOOTSTRAPS[found.bootstrap]}), which are too narrow below {FEW_SEEDS} seeds and not corrected.",
+        pairing_sentence([pair.permutation for pair in found.pairs])
+        + f" p (Holm): corrected by Holm's method for {found.tests} pairs.",
+        f"Verdict: differs – the corrected p is at most {ALPHA:g}. No difference seen of {points} or more – "
+        f"the interval lies between -{points} and {points}. Otherwise there are too few seeds; "
+        f"{power_sentence(points, found.tests)}",
+        f"Won / tied / lost by A. {WINS}",
+    ]
+    partial = [_name(found, pair) for pair in found.pairs if pair.tasks < len(found.scores.tasks)]
+    if partial:
+        sentences.append(f"Not over all {len(found.scores.tasks)} tasks: {', '.join(partial)}.")
+    if found.apart:
+        named = ", ".join(f"{a.label} and {b.label}" for a, b in found.apart)
+        sentences.append(f"Without a common task, and left out: {named}.")
+    broken = [(row, found.scores.diverged(row)) for row in found.scores.rows if found.scores.diverged(row)]
+    if broken:
+        named = ", ".join(f"{row.label} {number}" for row, number in broken)
+        sentences.append(f"†: diverged seeds enter as 0 ({named}).")
+    if found.scores.flagged:
+        sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
+    return sentences
+
+
+def _csv(found: AllPairs) -> str:
+    """Tidy: differences times 100, probabilities from 0 to 1; sentences at the end."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for pair in found.pairs:
+        estimates = [(pair.difference, 100), (pair.improvement, 1)]
+        numbers = [scale * x for e, scale in estimates for x in (e.value, e.low, e.high)]
+        numbers += [pair.permutation.p, pair.p_holm]
+        record = [pair.record.wins, pair.record.ties, pair.record.losses]
+        runs = [pair.permutation.pairs, pair.permutation.singles]
+        cells = ["" if math.isnan(x) else f"{x:.4f}" for x in numbers]
+        writer.writerow(
+            ["pair", pair.a.label, pair.b.label, pair.tasks, *cells, *runs, *record, pair.verdict]
+        )
+    for sentence in [*foot(found), *found.scores.notes]:
+        writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
+    return text.getvalue()
+
+
+_COLUMNS = (
+    "level", "a", "b", "tasks", "difference", "low", "high", "improvement", "improvement_low",
+    "improvement_high", "p", "p_holm", "pairs", "singles", "won", "tied", "lost", "verdict",
+)  # fmt: skip
+
+
+FORMATS: dict[str, Callable[[AllPairs], str]] = {
+    "md": lambda found: markdown(sheet(found)),
+    "csv": _csv,
+    "latex": lambda found: "% needs \\usepackage{booktabs,graphicx,textcomp}\n" + latex(sheet(found)),
+}

@@ -1,0 +1,198 @@
+"""What a comparison of two algorithms says, as Markdown, LaTeX or CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.bootstrap import BOOTSTRAPS
+from bench.differences import ALPHA, Comparison, OverallDifference, TaskDifference, Welch
+from bench.permutation import ARRANGEMENTS, Permutation
+from bench.power import POWER
+from bench.published import tables as published
+from bench.report import entry, label
+from bench.stats import FEW_SEEDS, Estimate
+from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
+
+
+def render(comparison: Comparison, fmt: str) -> str:
+    """The comparison as md, csv or latex; equal records give equal bytes."""
+    return FORMATS[fmt](comparison)
+
+
+def sheet(c: Comparison) -> Sheet:
+    """One line per task, and below them one per aggregate over all tasks."""
+    a, b = (label(c.scores, row, diverged=True) for row in (c.a, c.b))
+    head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "p (pairs)", "P(A > B)", "Verdict"]
+    rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
+    rows += [(f"all tasks: {overall.name}", _last_line(c, overall)) for overall in c.overall]
+    title = f"{c.scores.suite}: {c.a.label} against {c.b.label}{c.scores.protocol.mark}"
+    return Sheet(title, "Task", head, rows, foot(c), notes(c))
+
+
+def _line(c: Comparison, t: TaskDifference) -> list[Entry]:
+    means = [
+        _score(float(scores.mean()), c.scores.diverged(row, t.task) > 0) if len(scores) else NO_ENTRY
+        for row, scores in ((c.a, t.a), (c.b, t.b))
+    ]
+    seeds = Entry(f"{len(t.a)} / {len(t.b)}")
+    better = NO_ENTRY if math.isnan(t.improvement.value) else entry(t.improvement, scale=1)
+    tests = [Entry(p_text(t.p_holm)), Entry(p_text(t.permutation.p))]
+    return [*means, seeds, _difference(t.welch), *tests, better, Entry(_badged(c, t.verdict))]
+
+
+def _badged(c: Comparison, verdict: str) -> str:
+    """The verdict, and whose scores it rests on where not all are from runs made here."""
+    names = [name for name, row in (("A", c.a), ("B", c.b)) if row.source]
+    return f"{verdict} [{' and '.join(names)} reported]" if names else verdict
+
+
+def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
+    numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference), NO_ENTRY]
+    permuted = Entry(p_text(c.permutation.p)) if overall.name == "mean" else NO_ENTRY
+    return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(_badged(c, overall.verdict))]
+
+
+def _score(value: float, diverged: bool = False) -> Entry:
+    return Entry(f"{100 * value:z.1f}", diverged=diverged)
+
+
+def _difference(found: Welch | Estimate) -> Entry:
+    if math.isnan(found.value):
+        return NO_ENTRY
+    return entry(Estimate(found.value, found.low, found.high))
+
+
+def p_text(p: float) -> str:
+    """A p-value for a table."""
+    if math.isnan(p):
+        return NO_ENTRY.text
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def foot(c: Comparison) -> list[str]:
+    """The sentences under the table: protocol, intervals, tests, what the verdicts mean."""
+    x, tests = f"{100 * c.margin:g}", sum(not math.isnan(t.p_holm) for t in c.tasks)
+    sentences = [
+        c.scores.sentence(),
+        "Tasks: the difference of the means over seeds with Welch's 95% t interval (not corrected); p is "
+        f"that of Welch's test, corrected by Holm's method for {tests} task{'s' * (tests != 1)}; P is the "
+        "probability that a seed of A scores higher than one of B (ties count half), its "
+        f"interval from {c.replicates:,} bootstrap replicates.",
+        f"Verdict: differs – the corrected p is at most {ALPHA:g}, so that the chance of even one false such "
+        f"verdict among equal tasks is at most {ALPHA:.0%}; an uncorrected interval may exclude 0 without "
+        f"it. No difference seen of {x} or more – the interval lies between -{x} and {x}. Otherwise there "
+        f"are too few seeds; {power_sentence(x, tests)}",
+        pairing_sentence([*(t.permutation for t in c.tasks), c.permutation]) + " It is not corrected.",
+    ]
+    compared = [t for t in c.tasks if t.task not in c.scores.flagged]
+    if any(len(t.a) > 1 and len(t.b) > 1 and math.isnan(t.welch.low) for t in compared):
+        sentences.append(
+            "Where no seed of either varies there is no interval: a width of 0 would claim certainty. "
+            "There p is that of the exact permutation test, and 1 where both are equal."
+        )
+    if c.overall:
+        sentences.append(
+            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap "
+            f"({BOOTSTRAPS[c.bootstrap]}), which are too narrow below {FEW_SEEDS} seeds; verdicts by the "
+            "interval."
+        )
+    broken = [(row, c.scores.diverged(row)) for row in (c.a, c.b) if c.scores.diverged(row)]
+    if broken:
+        named = ", ".join(f"{row.label} {number}" for row, number in broken)
+        sentences.append(f"†: diverged seeds enter as 0 ({named}).")
+    if any("‡" in note for note in notes(c)):
+        sentences.append(
+            "‡: runs that are not strictly comparable stand together; see the notes. A task marked so gets "
+            "no difference and no verdict."
+        )
+    return sentences + published.foot(c.scores)
+
+
+def power_sentence(points: str, tests: int) -> str:
+    """What the number of seeds in a verdict means."""
+    level = f"{ALPHA:g} / {tests}" if tests > 1 else f"{ALPHA:g}"
+    return (
+        f"with the number named, a t test at the level {level} (the strictest of Holm's method) would find a "
+        f"true difference of {points} with a probability of {POWER:.0%}, if the standard deviations stay as "
+        "observed. Those of five seeds are uncertain by a third: in simulations 66 to 79% remained."
+    )
+
+
+def pairing_sentence(found: Sequence[Permutation]) -> str:
+    """What p (pairs) is, and whether seeds are shared."""
+    pairs, singles = sum(each.pairs for each in found), sum(each.singles for each in found)
+    text = "p (pairs): a permutation test of the difference of the means"
+    if pairs:
+        text += (
+            "; runs of the same seed, which saw the same batches, noise and start states, are swapped as "
+            "pairs (five pairs alone permit no p below 2/32)"
+        )
+    if singles:
+        text += (
+            f"; {singles} runs whose seed the other lacks are exchanged among themselves, within their task"
+        )
+    if all(each.exact for each in found):
+        return f"{text}; exact."
+    return f"{text}; exact up to {ARRANGEMENTS:,} arrangements, beyond over as many drawn ones."
+
+
+def notes(c: Comparison) -> list[str]:
+    """What is missing, with the command that adds it, and what is not comparable."""
+    return [*c.scores.notes, *_unequal_steps(c)]
+
+
+def _unequal_steps(c: Comparison) -> Iterator[str]:
+    for task in [] if c.a.source or c.b.source else c.scores.tasks:
+        had = [
+            {cell.run.info["steps"] for cell in c.scores.cells.get((row, task), {}).values()}
+            for row in (c.a, c.b)
+        ]
+        if all(had) and had[0] != had[1]:
+            first, second = (" or ".join(f"{steps:,}" for steps in sorted(found)) for found in had)
+            yield (
+                f"‡ {task}: {c.a.label} was trained for {first} gradient updates and {c.b.label} for {second}"
+            )
+
+
+def _csv(c: Comparison) -> str:
+    """Tidy: scores and differences times 100, probabilities from 0 to 1; sentences at the end."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for t in c.tasks:
+        means = [100 * float(x.mean()) if len(x) else math.nan for x in (t.a, t.b)]
+        numbers = [*means, *_numbers(t.welch, 100), t.welch.p, t.p_holm, *_numbers(t.improvement, 1)]
+        pairs = [_number(t.permutation.p), t.permutation.pairs]
+        writer.writerow(
+            ["task", t.task, len(t.a), len(t.b), *map(_number, numbers), _badged(c, t.verdict), *pairs]
+        )
+    for o in c.overall:
+        numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), math.nan, math.nan]
+        numbers += _numbers(o.improvement, 1)
+        pairs = [_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
+        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _badged(c, o.verdict), *pairs])
+    for sentence in [*foot(c), *notes(c)]:
+        writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
+    return text.getvalue()
+
+
+_COLUMNS = (
+    "level", "task", "seeds_a", "seeds_b", "a", "b", "difference", "low", "high", "p", "p_holm",
+    "improvement", "improvement_low", "improvement_high", "verdict", "p_pairs", "pairs",
+)  # fmt: skip
+
+
+def _numbers(e: Welch | Estimate, scale: int) -> list[float]:
+    return [scale * e.value, scale * e.low, scale * e.high]
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
+
+
+FORMATS: dict[str, Callable[[Comparison], str]] = {
+    "md": lambda c: markdown(sheet(c)),
+    "csv": _csv,
+    "latex": lambda c: "% needs \\usepackage{booktabs,graphicx,textcomp}\n" + latex(sheet(c)),
+}

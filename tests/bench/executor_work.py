@@ -1,0 +1,52 @@
+"""Work for tests of executors: what a run does is said by the name of its algorithm. No training."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.executors.interface import Job
+from bench.plan import Run
+from bench.runner import Progress
+
+SUMMARY = {"train_seconds": 1.0, "waiting_seconds": 0.0, "diverged": []}
+
+
+def make_run(algorithm: str, seed: int = 0, **changes: Any) -> Run:
+    settings = {"steps": 10, "eval_steps": (10,), "episodes": 2} | changes
+    return Run(
+        "diagnostic", "gamble", algorithm, algorithm, "c0de", (("lr", 1e-3), ("hidden", (8, 8))), (), (),
+        ((),), (seed,), **settings,
+    )  # fmt: skip
+
+
+def make_job(results: Path, algorithm: str, seed: int = 0, **settings: Any) -> Job:
+    return Job(make_run(algorithm, seed), "executor_work:work", str(results), folder=os.getcwd(), **settings)
+
+
+def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dict[str, Any]:
+    """What the run is called: well, wrong, broken, killed, killed-once, slow, slow-once, gpu."""
+    report(Progress(3, 0.1, None))
+    before = results / f"{run.algorithm}-{run.seeds[0]}-was-here"
+    first = not before.exists()
+    before.touch()
+    match run.algorithm.removesuffix("-once"), first or not run.algorithm.endswith("-once"):
+        case "wrong", _:
+            raise UserError("lr = -1; it must be above 0; give another")
+        case "broken", _:
+            raise ZeroDivisionError("on purpose")
+        case "killed", True:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "slow", True:
+            # a process of its own, as an environment would be: it must not outlive the run
+            child = subprocess.Popen(
+                [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+            )
+            (results / "child").write_text(str(child.pid))
+            time.sleep(600)
+    report(Progress(run.steps, 0.2, 0.5))
+    return SUMMARY | {"gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid(), "device": device}

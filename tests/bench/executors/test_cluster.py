@@ -1,0 +1,177 @@
+"""The loop behind Ray and SLURM, on machines that do what a test says; and submitit's local processes."""
+
+import json
+import os
+import socket
+import sys
+import time
+
+import pytest
+from executor_work import make_job
+
+from bench.cli import main
+from bench.errors import UserError
+from bench.executors import cluster, slurm, state
+from bench.executors.cluster import Cluster, serve
+from bench.executors.ray import RayMachines
+
+
+class Obedient:
+    """Machines on which each job ends as its algorithm is called."""
+
+    def __init__(self):
+        self.submitted, self.cancelled, self.most, self.portions = {}, [], 0, []
+
+    def submit(self, jobs):
+        self.portions.append(len(jobs))
+        handles = [len(self.submitted) + n for n in range(len(jobs))]
+        self.submitted |= dict(zip(handles, jobs, strict=True))
+        return handles
+
+    def ended(self, jobs):
+        self.most = max(self.most, len(jobs))
+        return {handle: text for handle, job in jobs.items() if (text := self.end(job)) != "works"}
+
+    def end(self, job):
+        match job.run.algorithm:
+            case "lost":
+                return None
+            case "lost-once":
+                return None if job.attempt == 1 else json.dumps({"summary": {"a": 1}, "error": None})
+            case "wrong":
+                return json.dumps({"summary": None, "error": "wrong"})
+            case "slow":
+                return "works"
+            case "interrupt":
+                raise KeyboardInterrupt
+        return json.dumps(
+            {"summary": {"a": 1}, "error": None, "progress": {"step": 9, "seconds": 1, "score": 0.5}}
+        )
+
+    def lost(self, handle):
+        return "its machine was lost"
+
+    def cancel(self, handles):
+        self.cancelled += handles
+
+    def close(self):
+        pass
+
+
+def execute(tmp_path, names, **settings):
+    machines, events = Obedient(), []
+    jobs = [make_job(tmp_path, name, seed) for seed, name in enumerate(names)]
+    Cluster(machines, **settings).execute(jobs, events.append)
+    return machines, {e.run.algorithm: e for e in events if e.progress is None}, events
+
+
+def test_lost_runs_are_tried_again_and_wrong_ones_are_not(tmp_path):
+    machines, ends, _ = execute(tmp_path, ["lost", "lost-once", "wrong", "well"], retries=2)
+    tries = [job.run.algorithm for job in machines.submitted.values()]
+    assert [tries.count(name) for name in ("lost", "lost-once", "wrong", "well")] == [3, 2, 1, 1]
+    assert ends["lost"].error.startswith("its machine was lost; the same command continues")
+    assert ends["wrong"].error == "wrong"
+    assert ends["well"].summary == ends["lost-once"].summary == {"a": 1}
+    assert {path.parent.parent.name for path in tmp_path.rglob("failed.json")} == {"lost", "wrong"}
+
+
+def test_the_score_at_the_end_is_heard_before_the_end(tmp_path):
+    _, _, events = execute(tmp_path, ["well"])
+    assert [event.progress and event.progress.score for event in events] == [0.5, None]
+
+
+def test_no_more_jobs_are_queued_than_was_said(tmp_path):
+    machines, _, _ = execute(tmp_path, ["well"] * 50, max_queued=8)
+    assert machines.most <= 8
+    assert len(machines.submitted) == 50
+    assert min(machines.portions[:-1]) > 1  # in portions, as one array each
+
+
+def test_a_run_that_takes_too_long_is_cancelled(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "WATCH_SECONDS", 0.0)
+    job = make_job(tmp_path, "slow", 0)
+    with state.Diary(job.path, 10, 1):
+        machines, ends, _ = execute(tmp_path, ["slow"], timeout=0.2)
+    assert machines.cancelled == [0]
+    assert ends["slow"].error.startswith("timed out after 0.2 s")
+
+
+def test_an_interruption_cancels_what_was_submitted(tmp_path):
+    machines = Obedient()
+    with pytest.raises(KeyboardInterrupt):
+        Cluster(machines).execute([make_job(tmp_path, n) for n in ("slow", "interrupt")], lambda _: None)
+    assert machines.cancelled == [0, 1]
+
+
+def test_a_machine_that_does_not_see_the_results_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "VISIBLE_SECONDS", 0.0)
+    said = json.loads(serve(make_job(tmp_path, "well", plan=str(tmp_path / "plan.json")).to_json()))
+    assert f"does not see {tmp_path}; results must be in a folder that all machines share" in said["error"]
+    assert not list(tmp_path.iterdir())  # it made no folder of its own
+
+
+def test_a_run_waits_for_the_one_that_still_works_on_it(tmp_path):
+    job = make_job(tmp_path, "well")
+    job.path.mkdir(parents=True)
+    lock = job.path / "lock"
+    assert not cluster._is_held(lock)
+    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    assert cluster._is_held(lock)
+    os.utime(lock, (time.time() - 300,) * 2)
+    assert not cluster._is_held(lock)
+    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
+    assert not cluster._is_held(lock)  # that process is gone
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90", 90), ("90min", 90), ("2h", 120), ("2:00:00", 120), ("1-12:00:00", 2160), ("0:00:30", 1)],
+)
+def test_time_limits_are_read_as_sbatch_writes_them(text, minutes):
+    assert slurm.minutes(text) == minutes
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--executor slurm --slurm partition", "'partition' is not of the form KEY=VALUE"),
+        ("--executor slurm --slurm time=soon", "time=soon is no time limit; write minutes"),
+        ("--executor slurm --slurm cluster=pbs", "cluster=pbs is not known; give slurm or local"),
+        ("--executor slurm --timeout 2h", "--timeout is not for --executor slurm"),
+        ("--executor ray --group auto", "--group auto looks at the memory of this machine"),
+        ("--slurm partition=gpu", "--slurm is for --executor slurm; here it is local"),
+        ("--address head:6379", "--address is for --executor ray; here it is local"),
+        ("--executor cloud", "invalid choice: 'cloud'"),
+        ("--timeout soon", "'soon' is not a time above 0 such as 90, 30min or 2h"),
+        ("--executor ray --gpus 1.5", "'1.5' is neither a share of one GPU nor a number of GPUs"),
+    ],
+)
+def test_wrong_options_are_said_in_a_line(tmp_path, monkeypatch, capsys, words, said):
+    if "cluster" in words or "time=" in words:
+        pytest.importorskip("submitit")
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    command = ["run", "diagnostic", "bc", "--tasks", "gamble", "--results", str(tmp_path / "r")]
+    assert main([*command, *words.split()]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") <= 2
+
+
+def start_ray(folder):
+    RayMachines(None, 1, 0, folder / "log")
+
+
+def start_slurm(folder):
+    slurm.SlurmMachines(folder, [], 1, None)
+
+
+@pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])
+def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monkeypatch, package, start):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=r"pip install 'offline-bench\["):
+        start(tmp_path)
+
+
+def test_jobs_of_submitit_make_the_records_of_local_ones(same_records):
+    pytest.importorskip("submitit")
+    same_records(["bc"], ["--executor", "slurm", "--slurm", "cluster=local"])

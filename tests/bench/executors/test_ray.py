@@ -1,0 +1,53 @@
+"""A Ray cluster of a head and two workers on this machine, one of which is killed while it works."""
+
+import sys
+import time
+
+import pytest
+
+from bench.cli import main
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Ray clusters of several nodes need Linux")
+def test_a_cluster_that_loses_a_machine_makes_the_records_of_this_one(same_records):
+    pytest.importorskip("ray", reason="the package ray is not installed: pip install 'offline-bench[ray]'")
+    from ray.cluster_utils import Cluster
+
+    memory = {"object_store_memory": 80_000_000}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False} | memory
+    )
+    try:
+        first = cluster.add_node(num_cpus=1, **memory)
+
+        def kill_a_machine(results):
+            wait_for(lambda: list(results.glob("runs/*/*/*/*/evaluations.jsonl")))
+            cluster.remove_node(first, allow_graceful=False)  # the only one: what it worked on is lost
+            cluster.add_node(num_cpus=1, **memory)
+
+        options = ["--executor", "ray", "--address", cluster.address]
+        printed = same_records(["bc", "iql", "td3_bc"], options, steps=400, meanwhile=kill_a_machine)
+        assert "3 of 3 runs finished" in printed
+        assert "raylet" not in printed
+    finally:
+        cluster.shutdown()
+
+
+def test_where_no_cluster_answers_it_is_said(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("ray", reason="the package ray is not installed: pip install 'offline-bench[ray]'")
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    command = ["run", "diagnostic", "bc", "--tasks", "gamble", "--executor", "ray"]
+    assert main([*command, "--results", str(tmp_path / "results"), "--address", "auto"]) == 2
+    err = capsys.readouterr().err
+    assert "no Ray cluster at 'auto'" in err
+    assert "ray start --head" in err
+    assert err.count("\n") == 1
+
+
+def wait_for(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)

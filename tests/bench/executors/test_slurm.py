@@ -1,0 +1,132 @@
+"""SLURM itself: a controller and a node of it on this machine, for as long as the test lasts.
+
+Needs root and the programs of Debian's slurm-wlm and munge; all files and daemons are the test's own.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
+CONFIGURATION = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+ReturnToService=2
+KillWait=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=500 State=UNKNOWN
+PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+pytestmark = [
+    pytest.mark.skipif(bool(lacking), reason=f"not installed: {', '.join(lacking)} (slurm-wlm, munge)"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="daemons of SLURM need root"),
+]
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """The folder of a running SLURM that all its programs talk to."""
+    pytest.importorskip("submitit", reason="not installed: pip install 'offline-bench[slurm]'")
+    # munge accepts only folders that nobody else may write to, all the way up
+    folder = Path("/run") / f"bench-test-slurm-{os.getpid()}"
+    for name in ("munge", "state", "spool"):
+        (folder / name).mkdir(parents=True)
+    started = []
+    try:
+        configuration = folder / "slurm.conf"
+        host = socket.gethostname().split(".")[0]
+        configuration.write_text(
+            CONFIGURATION.format(host=host, ports=free_ports(), folder=folder, cpus=os.cpu_count())
+        )
+        monkeypatch.setenv("SLURM_CONF", str(configuration))
+        key = folder / "munge" / "key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        own = [f"--{name}={folder}/munge/{name}" for name in ("socket", "pid-file", "seed-file", "log-file")]
+        for command in (
+            ["munged", "--foreground", "--force", f"--key-file={key}", *own],
+            ["slurmctld", "-D", "-f", str(configuration)],
+            ["slurmd", "-D", "-f", str(configuration)],
+        ):
+            log = open(folder / f"{command[0]}.out", "w")  # noqa: SIM115
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+            time.sleep(1)
+        wait_for(lambda: "idle" in output("sinfo", "-h", "-o", "%T"))
+        yield folder
+        subprocess.run(["scancel", "--user=root"], check=False)
+    finally:
+        for process in reversed(started):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(folder)
+
+
+def test_a_job_that_is_preempted_makes_the_records_of_an_undisturbed_one(slurm, same_records, tmp_path):
+    requeued = []
+
+    def requeue(results):
+        files = lambda: list(results.glob("runs/*/*/iql/*/evaluations.jsonl"))  # noqa: E731
+        wait_for(lambda: files() and files()[0].read_text())
+        job = next(line.split()[0] for line in queue() if line.endswith("RUNNING"))
+        assert subprocess.run(["scontrol", "requeue", job]).returncode == 0
+        requeued.append(job)
+
+    options = ["--executor", "slurm", "--slurm", "time=10", "--jobs", "1"]
+    same_records(["iql", "bc"], options, steps=1200, meanwhile=requeue)
+    assert len(requeued) == 1
+    (log,) = tmp_path.glob(f"there/jobs/*/{requeued[0]}_0_log.err")
+    assert "Bypassing signal SIGTERM" in log.read_text()
+    assert len(list(tmp_path.glob("there/jobs/*/*.pkl"))) == 4  # two jobs of one array, two results
+
+
+def queue(form="%i %T"):
+    return output("squeue", "-h", "-r", "-o", form).splitlines()
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def free_ports():
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def wait_for(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
