@@ -10,6 +10,8 @@ critics are asked about actions of the policy.
 Follows the authors' code as restated in CORL: critics first, then the actor, which sees the new critics; the
 policy's deviation does not depend on the state; samples are cut at the bounds; weights are clipped at 100.
 
+Family: weighted regression.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -8,6 +8,8 @@ which is the BC of the FQL and CORL comparisons. It ignores rewards and averages
 
 The mean passes through a tanh, as in CORL's any-percent BC; FQL's code clips instead.
 
+Family: imitation.
+
 Checked against: worked by hand; d3rlpy on classic and diagnostic.
 
 Shapes: B transitions, D observation, A action.

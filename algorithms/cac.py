@@ -14,6 +14,8 @@ levels climbs from 2 to 150 within every 1,000 updates; here it is drawn for eac
 distribution that this gives. As in our Diffusion-QL, the averages follow after every update, not from update
 1,000 on and in every fifth.
 
+Family: consistency.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, T steps of the policy, M next actions, N candidates, E

@@ -12,6 +12,8 @@ in the TD target, all losses computed from the parameters at the start of the up
 also trains a factor and an offset of the policy's log deviation (from 1 and -1); here, as in SAC, the last
 layer gives it directly. CORL's orthogonal initialization is not offered either.
 
+Family: pessimistic values.
+
 Checked against: worked by hand; d3rlpy on classic and diagnostic.
 
 Shapes: B transitions, D observation, A action, N sampled actions, 2 critics.

@@ -11,6 +11,8 @@ x_0 clipped in every step, targets from the averaged actor, Q of one critic divi
 the other, and at test time a draw among 50 candidates with probabilities softmax(Q). One departure: the
 averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth.
 
+Family: diffusion.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, T denoising steps, N candidates, E environments.

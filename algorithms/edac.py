@@ -8,6 +8,8 @@ rise must differ. Then a tenth of the critics is as pessimistic.
 
 Follows the authors' code as restated in CORL.
 
+Family: ensemble.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, A action, N critics.

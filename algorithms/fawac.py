@@ -7,6 +7,8 @@ A flow policy clones recorded actions, each weighted by exp(alpha * advantage). 
 FQL's. There is no public code; where the appendix is silent, this follows AWAC: V(s) is Q of one action of
 the policy, and the advantage is taken with the mean of the critics; weights are clipped as in IQL.
 
+Family: flow.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -7,6 +7,8 @@ One flow policy clones the behaviour and maximizes Q, which is propagated throug
 is what FQL avoids by distillation; its critic, networks and rates are FQL's, and so is everything that the
 appendix does not say (the Q term is not normalized, the networks move at once). There is no public code.
 
+Family: flow.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, 2 critics.

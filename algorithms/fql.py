@@ -9,6 +9,8 @@ Follows the authors' code (seohongpark/fql): one loss for all networks, computed
 start of the update; targets follow the critic from before its step. There one Adam serves all networks, which
 is the same as one each, because Adam is elementwise.
 
+Family: flow.
+
 Checked against: numbers of the authors' code.
 
 Shapes: B transitions, D observation, A action, 2 critics.

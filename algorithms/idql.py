@@ -10,6 +10,8 @@ Follows the authors' code (philippe-eecs/IDQL): a residual network, few denoisin
 each of them, sampling from the averaged policy, the smaller of the target critics judges. Its dropout in the
 policy (0.1 on locomotion) is not offered. There, half of a batch of 512 trains the critics.
 
+Family: diffusion.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, T denoising steps, N candidates, E environments, 2 critics.

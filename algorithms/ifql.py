@@ -9,6 +9,8 @@ implicit: of N actions of the flow, the one with the largest Q.
 Follows the authors' code (seohongpark/fql): one loss for all networks, computed from the parameters at the
 start of the update; the target follows the critics from before their step; the smaller of the critics judges.
 
+Family: flow.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, N candidates, E environments, 2 critics.

@@ -12,6 +12,8 @@ OGBench's tables use, is in SETTINGS, but for its order of the update: there one
 and weighs the actor with the online critic. CORL's deterministic policy is `fixed_std=1`: the same loss up
 to a factor, to which Adam is blind. Its dropout in the actor on adroit is not offered.
 
+Family: weighted regression.
+
 Checked against: numbers of FQL's code; worked by hand; d3rlpy on classic and diagnostic.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -11,6 +11,8 @@ size, actor and targets move in every second update, targets only then (towards 
 the actor's target follows the parameters from before its step). The paper tunes the two weights
 for every data set; the defaults here are in the middle of its grid.
 
+Family: behaviour regularization.
+
 Checked against: numbers of FQL's code; worked by hand; d3rlpy on classic and diagnostic.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -9,6 +9,8 @@ actions never tried, so the smallest of many is low there: pessimism that no ter
 Follows the authors' code as restated in CORL: the entropy is part of the TD target, the temperature moves
 first and the others see it. Its initialization of the critics' last layer is not offered.
 
+Family: ensemble.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, N critics.

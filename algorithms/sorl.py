@@ -15,6 +15,8 @@ TD target is a constant (there, its gradient reaches the actor, which the paper'
 have), and best-of-N pairs candidates with their own observation for any number of observations. Actor and
 critic have an Adam each, where the code steps one shared Adam twice.
 
+Family: flow.
+
 Checked against: numbers of the authors' code.
 
 Shapes: B transitions, D observation, A action, N candidates, 2 critics.

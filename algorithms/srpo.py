@@ -11,6 +11,8 @@ Follows the authors' code (thu-ml/SRPO): the weight of a diffusion time is its v
 subtracted as a baseline, both target critics guide, Q's coefficient is beta. One departure: there the three
 parts are trained one after the other, here side by side. The frequencies of the time's features are trained.
 
+Family: diffusion.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, D observation, A action, 2 critics.

@@ -8,6 +8,8 @@ about actions that were never tried, and it should fail offline wherever the dat
 
 It is TD3+BC (algorithms/td3_bc.py) without cloning: its critics, its delays, its noise.
 
+Family: unconstrained.
+
 Checked against: worked by hand.
 
 Shapes: B transitions, A action, 2 critics.

@@ -9,6 +9,8 @@ between the two terms fit all tasks.
 Follows the authors' code (sfujimoto/TD3_BC): the first critic alone guides the actor, observations are
 normalized, actor and targets move in every second update.
 
+Family: behaviour regularization.
+
 Checked against: worked by hand; d3rlpy on classic and diagnostic.
 
 Shapes: B transitions, D observation, A action, 2 critics.

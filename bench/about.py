@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from bench.algorithm import Algorithm
 from bench.external import External
 
-CHECKED = "Checked against: "
+CHECKED, FAMILY = "Checked against: ", "Family: "
+# By what keeps a policy near the data, or by what represents it where that is the idea.
+FAMILIES = (
+    "imitation", "unconstrained", "behaviour regularization", "support constraint", "weighted regression",
+    "pessimistic values", "ensemble", "diffusion", "consistency", "flow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,23 +25,32 @@ class About:
     url: str
     checked: str  # against what the implementation was checked
     file: str
+    family: str = ""  # one of FAMILIES
+    idea: str = ""  # in some sentences
 
 
 def about(algorithm: type[Algorithm]) -> About:
     """From the docstring of the algorithm's file: the title on the first line; then authors, "title of the
-    paper", year and address; somewhere a paragraph that starts with `Checked against: `.
+    paper", year and address; the idea; somewhere a paragraph that starts with `Family: ` and one that starts
+    with `Checked against: `.
     """
     if issubclass(algorithm, External):
-        return About(algorithm.headline, f"see {algorithm.library}", "", "", "")
+        return About(algorithm.headline, f"see {algorithm.library}", "", "", "", algorithm.family)
     text = inspect.cleandoc(sys.modules[algorithm.__module__].__doc__ or "")
     title, *paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
     reference = next(iter(paragraphs), "")
     url = re.search(r"https?://[^\s,]+[^\s,.]", reference)
-    checked = next((p.removeprefix(CHECKED) for p in paragraphs if p.startswith(CHECKED)), "")
+    named = {start: _paragraph(paragraphs, start) for start in (CHECKED, FAMILY)}
+    idea = next((p for p in paragraphs[1:] if not p.startswith((CHECKED, FAMILY, "Shapes: "))), "")
     name = algorithm.__module__.rpartition(".")[2]
-    return About(
-        title.rstrip("."), _cited(reference), url.group() if url else "", checked.rstrip("."), f"{name}.py"
-    )
+    address = url.group() if url else ""
+    cited = _cited(reference)
+    return About(title.rstrip("."), cited, address, named[CHECKED], f"{name}.py", named[FAMILY], idea)
+
+
+def _paragraph(paragraphs: list[str], start: str) -> str:
+    """The paragraph that starts so, without its start and its full stop; empty for none."""
+    return next((p.removeprefix(start).rstrip(".") for p in paragraphs if p.startswith(start)), "")
 
 
 def _cited(reference: str) -> str:

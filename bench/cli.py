@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add_status_parser(commands, SUITES)
     add_evaluate_parser(commands, SUITES, KNOWN)
     _add_check(commands)
-    add_reporting_parsers(commands, SUITES)
+    add_reporting_parsers(commands, SUITES, KNOWN)
     add_compare_parser(commands, SUITES)
     add_import_parser(commands, SUITES)
     add_regress_parser(commands, SUITES)

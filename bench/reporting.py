@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
+from bench.about import about
+from bench.algorithm import Algorithm
 from bench.arguments import positive
 from bench.bootstrap import BOOTSTRAPS, REPLICATES
 from bench.listing import suite_of
 from bench.plan import select_tasks
-from bench.protocol import NAMES, find_protocol
+from bench.protocol import NAMES, PROTOCOLS, find_protocol
 from bench.published.rows import load_with_reported
 from bench.scores import INFERENCES, load
 from bench.task import Suite
 
 
-def add_parsers(commands: Any, suites: Mapping[str, Suite]) -> None:
+def add_parsers(
+    commands: Any, suites: Mapping[str, Suite], algorithms: Mapping[str, type[Algorithm]]
+) -> None:
     """Add both commands to the subparsers of `bench`."""
     parser = commands.add_parser("report", help="tables of a suite from the recorded runs")
     parser.add_argument("suite", metavar="SUITE")
@@ -34,11 +38,15 @@ def add_parsers(commands: Any, suites: Mapping[str, Suite]) -> None:
     _add_trials(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _report(options, suites))
-    parser = commands.add_parser("leaderboard", help="a static page of all suites from the recorded runs")
-    add_scoring(parser)
+    parser = commands.add_parser("leaderboard", help="a static site of all suites from the recorded runs")
+    parser.add_argument(
+        "--protocol", action="append", metavar="NAME",
+        help="may be given several times; the first is that of most pages; default: all",
+    )  # fmt: skip
+    _add_statistics(parser)
     _add_trials(parser)
     add_results(parser)
-    parser.set_defaults(command=_leaderboard)
+    parser.set_defaults(command=lambda options: _leaderboard(options, suites, algorithms))
 
 
 def _add_trials(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +64,11 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     """The options that say how records become scores and intervals."""
     add = parser.add_argument
     add("--protocol", default="final", help=f"which number is the score: {NAMES}")
+    _add_statistics(parser)
+
+
+def _add_statistics(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--replicates", type=positive, default=REPLICATES, metavar="N",
         help=f"of the bootstrap; default: {REPLICATES}",
@@ -102,12 +115,23 @@ def _chosen(suite: Suite, globs: str | None) -> set[str] | None:
     return {task.name for task, _ in select_tasks(suite, globs)}
 
 
-def _leaderboard(options: argparse.Namespace) -> int:
-    from bench.leaderboard import write_leaderboard  # here: matplotlib would slow down every other command
+def _leaderboard(
+    options: argparse.Namespace, suites: Mapping[str, Suite], algorithms: Mapping[str, type[Algorithm]]
+) -> int:
+    # here: matplotlib would slow down every other command
+    from bench.leaderboard import Known, write_leaderboard
+    from bench.leaderboard.cost import counter
 
-    protocol = find_protocol(options.protocol)
-    path = write_leaderboard(
-        options.results, protocol, options.replicates, options.inference, options.bootstrap, options.trials
+    protocols = [find_protocol(name) for name in dict.fromkeys(options.protocol or PROTOCOLS)]
+    known = Known(
+        {name: about(algorithm) for name, algorithm in algorithms.items()},
+        {name: suite.summary for name, suite in suites.items()},
+        {name: {*suite.tasks, *suite.aliases} for name, suite in suites.items()},
+        counter(algorithms),
     )
+    path = write_leaderboard(
+        options.results, protocols, options.replicates, options.inference, known,
+        options.bootstrap, options.trials,
+    )  # fmt: skip
     print(f"wrote {path}")
     return 0

@@ -12,12 +12,12 @@ import numpy as np
 
 def stream_seed(*name: str | int) -> int:
     """A 64-bit number that depends on every word of the name and on nothing else."""
-    text = "\x1f".join(map(str, name)).encode()
+    text = "\x1f".join(map(str, name)).encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
 def stream(*name: str | int) -> np.random.Generator:
     """The random generator of this name; equal names give equal numbers."""
-    text = "\x1f".join(map(str, name)).encode()
+    text = "\x1f".join(map(str, name)).encode("utf-8", "surrogatepass")
     key = np.frombuffer(blake2b(text, digest_size=16).digest(), np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

@@ -64,6 +64,7 @@ RULES = (
     Rule("safetensors", ">=0.5", "weights are kept with it"),
     Rule("matplotlib", ">=3.9", "it draws the plots"),
     Rule("jinja2", ">=3.1", "it writes the leaderboard"),
+    Rule("plotly", ">=6", "its script draws the plots of the leaderboard"),
     Rule("rich", ">=13", "it shows the progress"),
     Rule("ogbench", "==1.2.2", "rewards and success changed with its version", WARN, required=False),
     Rule("gymnasium-robotics", "==1.3.1", "adroit's rewards changed with its version", WARN, required=False),

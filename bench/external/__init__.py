@@ -27,6 +27,7 @@ class External(Algorithm):
 
     library: ClassVar[str]
     headline: ClassVar[str]  # what `bench list algorithms` says
+    family: ClassVar[str] = ""  # one of bench.about.FAMILIES
 
     @classmethod
     def packages(cls) -> Mapping[str, str]:

@@ -106,10 +106,10 @@ class D3rlpy(External):
         return library_config(self.config_class, asdict(self.config)).create(device=str(device))
 
 
-def d3rlpy_algorithm(config_class: str, headline: str) -> type[D3rlpy]:
+def d3rlpy_algorithm(config_class: str, headline: str, family: str) -> type[D3rlpy]:
     """The algorithm whose configuration has this name in `d3rlpy.algos`."""
     name = config_class.removesuffix("Config")
-    return type(name, (D3rlpy,), {"config_class": config_class, "headline": headline})
+    return type(name, (D3rlpy,), {"config_class": config_class, "headline": headline, "family": family})
 
 
 @cache

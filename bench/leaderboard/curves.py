@@ -1,6 +1,6 @@
 """Learning curves: the mean score over seeds at every evaluation, with a 95% bootstrap band."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,3 +47,13 @@ def _curve(seeds: Mapping[int, Cell], replicates: int, *name: str) -> Curve:
     # a point whose few seeds are missing from some replicates has no band
     lone = (known.sum(0) < 2) | (drawn == 0).any(0)
     return Curve(np.array(steps), mean, np.where(lone, np.nan, low), np.where(lone, np.nan, high))
+
+
+def overall(found: Mapping[tuple[Row, str], Curve], row: Row, tasks: Sequence[str]) -> Curve | None:
+    """The mean over all tasks, without a band; None where a task lacks or was evaluated at other steps."""
+    curves = [found[row, task] for task in tasks if (row, task) in found]
+    if len(curves) < len(tasks) or len({tuple(c.steps.tolist()) for c in curves}) > 1:
+        return None
+    mean = np.mean([c.mean for c in curves], axis=0)
+    unknown = np.full_like(mean, np.nan)
+    return Curve(curves[0].steps, mean, unknown, unknown)

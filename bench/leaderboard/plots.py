@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bench.leaderboard.curves import Curve
+from bench.leaderboard.curves import Curve, overall
+from bench.metrics import METRICS
 from bench.report import label
 from bench.scores import Row
-from bench.stats import METRICS, THRESHOLDS, Estimate, Summary
+from bench.stats import THRESHOLDS, Estimate, Summary
 
 # Okabe and Ito's palette for all kinds of colour vision (2008), without black and yellow, which vanish
 # on a dark or on a light page; grey is added.
@@ -144,33 +145,61 @@ def profiles(summary: Summary, look: Mapping[Row, Look], theme: Theme) -> Figure
     return figure
 
 
+MOST_PANELS = 12
+
+
 def curves(
     summary: Summary, found: Mapping[tuple[Row, str], Curve], look: Mapping[Row, Look], theme: Theme
 ) -> Figure:
-    """One panel per task: mean score over seeds against gradient updates."""
+    """One panel per task: mean score over seeds against gradient updates. Of more than MOST_PANELS tasks a
+    single panel: the mean over the tasks, of rows whose tasks were all evaluated at the same steps.
+    """
     tasks = summary.scores.tasks
+    if len(tasks) > MOST_PANELS:
+        averaged = {row: overall(found, row, tasks) for row in summary.order}
+        lines = [(row, c) for row, c in averaged.items() if c is not None]
+        return one_panel(summary, lines, look, f"mean of {len(tasks)} tasks", theme)
     columns = min(3, len(tasks))
-    lines = -(-len(tasks) // columns)
-    figure = Figure(figsize=(max(3.3 * columns, 5), 2.3 * lines + 0.6), layout="constrained")
-    axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
+    lines_of_panels = -(-len(tasks) // columns)
+    size = (max(3.3 * columns, 5), 2.3 * lines_of_panels + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(lines_of_panels, columns, squeeze=False, sharey=True)
     for place, (axis, task) in enumerate(zip(axes.flat, tasks, strict=False)):
-        for row in summary.order:
-            if (row, task) in found:
-                _line(axis, found[row, task], look[row])
-        name = textwrap.fill(plain(task, 80), 36)  # a panel is that wide
-        axis.set_title(name, color=theme.ink, fontsize=9, loc="left", fontweight="bold")
-        axis.xaxis.set_major_locator(MaxNLocator(4))
-        axis.xaxis.set_major_formatter(FuncFormatter(_thousands))
-        axis.set_xlim(left=0)
+        drawn = [(row, found[row, task]) for row in summary.order if (row, task) in found]
+        _panel(axis, drawn, look, textwrap.fill(plain(task, 80), 36), theme)  # a panel is that wide
         if place + columns >= len(tasks):  # nothing below
             axis.set_xlabel("gradient updates", color=theme.ink, fontsize=8.5)
         if place % columns == 0:
             axis.set_ylabel("score", color=theme.ink, fontsize=8.5)
-        dress(axis, theme, "y")
     for axis in axes.flat[len(tasks) :]:
         axis.set_visible(False)
     _legend(figure, summary, summary.order, look, theme, beside=False)
     return figure
+
+
+def one_panel(
+    summary: Summary, lines: Sequence[tuple[Row, Curve]], look: Mapping[Row, Look], title: str, theme: Theme
+) -> Figure:
+    """Learning curves in one panel, with the legend beside it."""
+    figure = Figure(figsize=(7.4, max(3.6, 0.6 + 0.19 * len(lines))), layout="constrained")
+    axis = figure.subplots()
+    _panel(axis, lines, look, textwrap.fill(plain(title, 80), 60), theme)
+    axis.set_xlabel("gradient updates", color=theme.ink, fontsize=8.5)
+    axis.set_ylabel("score", color=theme.ink, fontsize=8.5)
+    _legend(figure, summary, [row for row, _ in lines], look, theme, beside=True)
+    return figure
+
+
+def _panel(
+    axis: Axes, lines: Sequence[tuple[Row, Curve]], look: Mapping[Row, Look], title: str, theme: Theme
+) -> None:
+    for row, found in lines:
+        _line(axis, found, look[row])
+    axis.set_title(title, color=theme.ink, fontsize=9, loc="left", fontweight="bold")
+    axis.xaxis.set_major_locator(MaxNLocator(4))
+    axis.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    axis.set_xlim(left=0)
+    dress(axis, theme, "y")
 
 
 def _line(axis: Axes, c: Curve, look: Look) -> None:

@@ -17,7 +17,7 @@ from bench.doctor.findings import FAIL, OK, WARN, Finding, guarded
 GOOD = {
     "torch": "2.13.0+cpu", "numpy": "2.4.6", "scipy": "1.17.1", "pandas": "2.3.3", "rliable": "1.2.0",
     "arch": "7.2.0", "gymnasium": "1.0.0", "mujoco": "3.1.6", "minari": "0.5.4", "safetensors": "0.8.0",
-    "matplotlib": "3.11.2", "jinja2": "3.1.6", "rich": "15.0.0", "d3rlpy": "2.8.1", "ogbench": "1.2.2",
+    "matplotlib": "3.11.2", "jinja2": "3.1.6", "plotly": "7.1.0", "rich": "15.0.0", "d3rlpy": "2.8.1", "ogbench": "1.2.2",
     "gymnasium-robotics": "1.3.1", "h5py": "3.16.0",
 }  # fmt: skip
 

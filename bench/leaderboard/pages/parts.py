@@ -1,0 +1,73 @@
+"""Parts that several kinds of pages share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.leaderboard.board import Board, run_key
+from bench.leaderboard.tables import Cell, Mark
+from bench.records import RunRecord
+from bench.scores import Row, Scores
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot: a file that is always there, and where scripts run a figure that answers to the reader."""
+
+    stem: str  # of the SVG and PNG, below the site's folder
+    alt: str
+    caption: str
+    figure: dict[str, Any] | None = None
+    wide: bool = False  # the figure needs more room than a phone has
+
+
+@dataclass(frozen=True)
+class Crumb:
+    """A step of the way from the front page."""
+
+    text: str
+    href: str
+
+
+HOME = Crumb("Leaderboard", "index.html")
+
+
+def suite_crumb(board: Board) -> Crumb:
+    """The page of the suite."""
+    return Crumb(board.suite, f"{board.stem}/index.html")
+
+
+def task_href(board: Board, task: str) -> str:
+    """The page of a task, below the site's folder; empty where it has none."""
+    stem = board.task_stems.get(task)
+    return f"{board.stem}/tasks/{stem}.html" if stem else ""
+
+
+def algorithm_href(board: Board, algorithm: str) -> str:
+    """The page of an algorithm in this suite; empty where it has none."""
+    stem = board.algorithm_stems.get(algorithm)
+    return f"{board.stem}/algorithms/{stem}.html" if stem else ""
+
+
+def run_cell(board: Board, run: RunRecord) -> Cell:
+    """A link to the page of a run."""
+    href = f"{board.stem}/runs/{board.run_stems[run_key(run)]}.html"
+    marks = () if run.finished else (Mark("not finished"),)
+    return Cell(str(run.info["id"]), href=href, code=True, marks=marks)
+
+
+def row_cell(board: Board, row: Row, marks: tuple[Mark, ...] = ()) -> Cell:
+    """The name of a row with its colour, as a link to the page of its algorithm."""
+    return Cell(
+        row.algorithm,
+        small=row.label.removeprefix(row.algorithm).strip(),
+        full=row.label,
+        href=algorithm_href(board, row.algorithm),
+        dot=board.look[row].color,
+        marks=marks,
+    )
+
+
+def settings_cell(scores: Scores, row: Row) -> Cell:
+    """Whose settings the row has."""
+    kind = scores.settings(row)
+    return Cell(kind, badge="plain" if kind == "paper" else "settings")
