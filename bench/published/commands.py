@@ -34,7 +34,7 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
         "--status",
         choices=STATUSES,
         default="primary",
-        help="secondary: taken from elsewhere than the authors",
+        help="secondary: taken from elsewhere than the authors; optimistic: the best evaluation of each run",
     )
     add("--scale", choices=["1", "100"], help="what the best known counts in the file; default: 100")
     add("--replace", action="store_true", help="also where this name was imported before")
