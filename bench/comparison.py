@@ -143,9 +143,7 @@ def pairing_sentence(found: Sequence[Permutation]) -> str:
             "pairs (five pairs alone permit no p below 2/32)"
         )
     if singles:
-        text += (
-            f"; {singles} runs whose seed the other lacks are exchanged among themselves, within their task"
-        )
+        text += "; runs whose seed the other lacks are exchanged among themselves, within their task"
     if all(each.exact for each in found):
         return f"{text}; exact."
     return f"{text}; exact up to {ARRANGEMENTS:,} arrangements, beyond over as many drawn ones."

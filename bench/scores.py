@@ -194,7 +194,9 @@ def _without_trials(runs: list[RunRecord], notes: list[str], results: Path, suit
             f"give --trials to bench report to see them, or finish the sweep: {runs[0].info['command']}"
         )
     if left:
-        notes.append(f"results: {left} runs are trials of sweeps and stand in no row; --trials shows them")
+        notes.append(
+            f"results: {left} runs are trials of sweeps and stand in no row; bench report --trials shows them"
+        )
     return others
 
 

@@ -95,8 +95,9 @@ def _taken(
 ) -> list[str]:
     algorithms = {line.algorithm for line in lines}
     seeds = sum(line.score is not None for line in lines)
-    kinds = [f"{seeds:,} scores of single seeds"] * bool(seeds)
-    kinds += [f"{len(lines) - seeds:,} means"] * (seeds < len(lines))
+    means = len(lines) - seeds
+    kinds = [f"{seeds:,} score{'s' * (seeds != 1)} of single seeds"] * bool(seeds)
+    kinds += [f"{means:,} mean{'s' * (means != 1)}"] * bool(means)
     said = [f"wrote {target}: {' and '.join(kinds)}, {_counted(algorithms, 'algorithm')}"]
     said += [f"  {status}: {source}" for source, status in dict.fromkeys((x.source, x.status) for x in lines)]
     for suite in sorted({line.suite for line in lines}):
