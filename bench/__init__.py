@@ -1,5 +1,5 @@
 """The harness: compares offline RL algorithms fairly."""
 
-from bench.records import load_scores
+from bench.episodes import load_scores
 
 __all__ = ["load_scores"]

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 
 from bench.bootstrap import BOOTSTRAPS
+from bench.captions import WINS, entry, label
 from bench.comparison import p_text, pairing_sentence, power_sentence
 from bench.differences import ALPHA
+from bench.notes import unequal_steps
 from bench.pairs import AllPairs, Pair
-from bench.report import WINS, entry, label
 from bench.stats import FEW_SEEDS
 from bench.tables import Entry, Sheet, latex, markdown
 
@@ -22,9 +23,20 @@ def render(found: AllPairs, fmt: str) -> str:
 def sheet(found: AllPairs) -> Sheet:
     """One line per pair; A is the one with the higher mean score."""
     head = ["Tasks", "A - B", "P(A > B)", "p (pairs)", "p (Holm)", "Won / tied / lost", "Verdict"]
-    rows = [(_name(found, pair), _line(pair)) for pair in found.pairs]
+    rows = [(_name(found, pair), _line(found, pair)) for pair in found.pairs]
     title = f"{found.scores.heading}: all pairs of {len(found.scores.rows)} algorithms"
-    return Sheet(title, "A against B", head, rows, foot(found), found.scores.notes)
+    return Sheet(title, "A against B", head, rows, foot(found), notes(found))
+
+
+def notes(found: AllPairs) -> list[str]:
+    """What is missing, and what is not comparable."""
+    said = [
+        f"‡ {pair.a.label} and {pair.b.label} had different numbers of gradient updates: "
+        + "; ".join(f"{task}: {first}, {second}" for task, (first, second) in unequal.items())
+        for pair in found.pairs
+        if (unequal := unequal_steps(found.scores.cells, pair.a, pair.b))
+    ]
+    return [*found.scores.notes, *said]
 
 
 def _name(found: AllPairs, pair: Pair) -> str:
@@ -32,7 +44,7 @@ def _name(found: AllPairs, pair: Pair) -> str:
     return f"{a} against {b}"
 
 
-def _line(pair: Pair) -> list[Entry]:
+def _line(found: AllPairs, pair: Pair) -> list[Entry]:
     return [
         Entry(str(pair.tasks)),
         entry(pair.difference),
@@ -40,8 +52,13 @@ def _line(pair: Pair) -> list[Entry]:
         Entry(p_text(pair.permutation.p)),
         Entry(p_text(pair.p_holm)),
         Entry(str(pair.record)),
-        Entry(pair.verdict),
+        Entry(_verdict(found, pair)),
     ]
+
+
+def _verdict(found: AllPairs, pair: Pair) -> str:
+    unequal = unequal_steps(found.scores.cells, pair.a, pair.b)
+    return pair.verdict + " (unequal updates ‡)" * (len(unequal) > 0)
 
 
 def foot(found: AllPairs) -> list[str]:
@@ -56,7 +73,10 @@ def foot(found: AllPairs) -> list[str]:
         pairing_sentence([pair.permutation for pair in found.pairs])
         + f" p (Holm): corrected by Holm's method for {found.tests} pairs.",
         f"Verdict: differs – the corrected p is at most {ALPHA:g}. No difference seen of {points} or more – "
-        f"the interval lies between -{points} and {points}. Otherwise there are too few seeds; "
+        f"the interval lies between -{points} and {points}. Unclear – the (uncorrected) interval excludes 0, "
+        "which is all that bench compare A B asks for over all tasks; the test does not show it: swapping "
+        "runs also swaps what the algorithms gain and lose on different tasks. Otherwise there are too few "
+        "seeds; "
         f"{power_sentence(points, found.tests)}",
         f"Won / tied / lost by A. {WINS}",
     ]
@@ -70,6 +90,11 @@ def foot(found: AllPairs) -> list[str]:
     if broken:
         named = ", ".join(f"{row.label} {number}" for row, number in broken)
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
+    if any(unequal_steps(found.scores.cells, pair.a, pair.b) for pair in found.pairs):
+        sentences.append(
+            "Unequal updates ‡: A and B had different numbers of gradient updates; the verdict is on these "
+            "runs, not on the algorithms alone."
+        )
     if found.scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
     return sentences
@@ -88,9 +113,9 @@ def _csv(found: AllPairs) -> str:
         runs = [pair.permutation.pairs, pair.permutation.singles]
         cells = ["" if math.isnan(x) else f"{x:.4f}" for x in numbers]
         writer.writerow(
-            ["pair", pair.a.label, pair.b.label, pair.tasks, *cells, *runs, *record, pair.verdict]
+            ["pair", pair.a.label, pair.b.label, pair.tasks, *cells, *runs, *record, _verdict(found, pair)]
         )
-    for sentence in [*foot(found), *found.scores.notes]:
+    for sentence in [*foot(found), *notes(found)]:
         writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
     return text.getvalue()
 

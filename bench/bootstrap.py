@@ -23,7 +23,7 @@ BOOTSTRAPS: Mapping[str, str] = {
     "seeds": "seeds resampled within each task",
     "episodes": (
         "the episodes of every seed resampled, the seeds kept: intervals are for these very policies, not "
-        "for training them again"
+        "for training them again; those of probabilities of improvement are drawn towards 0.50"
     ),
     "hierarchical": (
         "seeds resampled within each task and, within every drawn seed, its episodes: the noise of episodes, "

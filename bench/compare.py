@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import all_pairs
 from bench.arguments import points
-from bench.comparison import FORMATS, render
+from bench.comparison import FORMATS, notes, render
 from bench.differences import compare
 from bench.errors import UserError, unknown
 from bench.listing import suite_of
@@ -23,7 +23,7 @@ from bench.protocol import Protocol, find_protocol
 from bench.published import tables as published
 from bench.published.rows import load_with_reported
 from bench.records import RunRecord, no_runs, read_runs
-from bench.reporting import add_results, add_scoring
+from bench.reporting import add_results, add_scoring, strict_exit
 from bench.scores import BADGE, Row, Scores, build, shorten, usual_steps
 from bench.task import Suite
 
@@ -48,6 +48,7 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
         help="points of score (0 to 100) that would matter; default: 5",
     )  # fmt: skip
     add("--format", choices=list(FORMATS), default="md")
+    add("--strict", action="store_true", help="exit with 1, and say why, where runs are not comparable (‡)")
     add_scoring(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _compare(options, suites))
@@ -65,9 +66,8 @@ def _compare(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     margin, inference = options.difference / 100, options.inference
     if options.all:
         scores = load_all(options.results, suite, protocol, inference, options.tasks)
-        text = all_pairs.render(
-            compare_all(scores, margin, options.replicates, options.bootstrap), options.format
-        )
+        every = compare_all(scores, margin, options.replicates, options.bootstrap)
+        text, said = all_pairs.render(every, options.format), all_pairs.notes(every)
     else:
         first, second, _ = options.names
         arguments = (first, second, protocol, inference, options.tasks)
@@ -76,9 +76,9 @@ def _compare(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
         else:
             scores, a, b = load(options.results, suite, *arguments)
         found = compare(scores, a, b, margin, options.replicates, options.bootstrap)
-        text = render(found, options.format)
+        text, said = render(found, options.format), notes(found)
     sys.stdout.write(text)
-    return 0
+    return strict_exit(said) if options.strict else 0
 
 
 def load_all(

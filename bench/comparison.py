@@ -3,14 +3,15 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bench.bootstrap import BOOTSTRAPS
+from bench.captions import entry, label
 from bench.differences import ALPHA, Comparison, OverallDifference, TaskDifference, Welch
+from bench.notes import unequal_steps
 from bench.permutation import ARRANGEMENTS, Permutation
 from bench.power import POWER
 from bench.published import tables as published
-from bench.report import entry, label
 from bench.stats import FEW_SEEDS, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
 
@@ -38,19 +39,27 @@ def _line(c: Comparison, t: TaskDifference) -> list[Entry]:
     seeds = Entry(f"{len(t.a)} / {len(t.b)}")
     better = NO_ENTRY if math.isnan(t.improvement.value) else entry(t.improvement, scale=1)
     tests = [Entry(p_text(t.p_holm)), Entry(p_text(t.permutation.p))]
-    return [*means, seeds, _difference(t.welch), *tests, better, Entry(_badged(c, t.verdict))]
+    return [*means, seeds, _difference(t.welch), *tests, better, Entry(_badged(c, t.verdict, [t.task]))]
 
 
-def _badged(c: Comparison, verdict: str) -> str:
-    """The verdict, and whose scores it rests on where not all are from runs made here."""
+def _badged(c: Comparison, verdict: str, tasks: Collection[str]) -> str:
+    """The verdict, whose scores it rests on where not all are from runs made here, and a mark where the two
+    had different numbers of updates on one of the tasks.
+    """
     names = [name for name, row in (("A", c.a), ("B", c.b)) if row.source]
-    return f"{verdict} [{' and '.join(names)} reported]" if names else verdict
+    badge = f" [{' and '.join(names)} reported]" if names else ""
+    mark = " (unequal updates ‡)" if _unequal(c).keys() & set(tasks) else ""
+    return verdict + badge + mark
 
 
 def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
     numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference), NO_ENTRY]
     permuted = Entry(p_text(c.permutation.p)) if overall.name == "mean" else NO_ENTRY
-    return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(_badged(c, overall.verdict))]
+    return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(_overall(c, overall))]
+
+
+def _overall(c: Comparison, overall: OverallDifference) -> str:
+    return _badged(c, overall.verdict, [t.task for t in c.tasks if len(t.a) and len(t.b)])
 
 
 def _score(value: float, diverged: bool = False) -> Entry:
@@ -101,7 +110,12 @@ def foot(c: Comparison) -> list[str]:
     if broken:
         named = ", ".join(f"{row.label} {number}" for row, number in broken)
         sentences.append(f"†: diverged seeds enter as 0 ({named}).")
-    if any("‡" in note for note in notes(c)):
+    if _unequal(c):
+        sentences.append(
+            "Unequal updates ‡: A and B had different numbers of gradient updates, see the notes; the "
+            "verdict is on these runs, not on the algorithms alone."
+        )
+    if any("‡" in note for note in c.scores.notes):
         sentences.append(
             "‡: runs that are not strictly comparable stand together; see the notes. A task marked so gets "
             "no difference and no verdict."
@@ -129,9 +143,7 @@ def pairing_sentence(found: Sequence[Permutation]) -> str:
             "pairs (five pairs alone permit no p below 2/32)"
         )
     if singles:
-        text += (
-            f"; {singles} runs whose seed the other lacks are exchanged among themselves, within their task"
-        )
+        text += "; runs whose seed the other lacks are exchanged among themselves, within their task"
     if all(each.exact for each in found):
         return f"{text}; exact."
     return f"{text}; exact up to {ARRANGEMENTS:,} arrangements, beyond over as many drawn ones."
@@ -139,20 +151,15 @@ def pairing_sentence(found: Sequence[Permutation]) -> str:
 
 def notes(c: Comparison) -> list[str]:
     """What is missing, with the command that adds it, and what is not comparable."""
-    return [*c.scores.notes, *_unequal_steps(c)]
+    said = [
+        f"‡ {task}: {c.a.label} was trained for {first} gradient updates and {c.b.label} for {second}"
+        for task, (first, second) in _unequal(c).items()
+    ]
+    return [*c.scores.notes, *said]
 
 
-def _unequal_steps(c: Comparison) -> Iterator[str]:
-    for task in [] if c.a.source or c.b.source else c.scores.tasks:
-        had = [
-            {cell.run.info["steps"] for cell in c.scores.cells.get((row, task), {}).values()}
-            for row in (c.a, c.b)
-        ]
-        if all(had) and had[0] != had[1]:
-            first, second = (" or ".join(f"{steps:,}" for steps in sorted(found)) for found in had)
-            yield (
-                f"‡ {task}: {c.a.label} was trained for {first} gradient updates and {c.b.label} for {second}"
-            )
+def _unequal(c: Comparison) -> dict[str, tuple[str, str]]:
+    return {} if c.a.source or c.b.source else unequal_steps(c.scores.cells, c.a, c.b)
 
 
 def _csv(c: Comparison) -> str:
@@ -165,13 +172,21 @@ def _csv(c: Comparison) -> str:
         numbers = [*means, *_numbers(t.welch, 100), t.welch.p, t.p_holm, *_numbers(t.improvement, 1)]
         pairs = [_number(t.permutation.p), t.permutation.pairs]
         writer.writerow(
-            ["task", t.task, len(t.a), len(t.b), *map(_number, numbers), _badged(c, t.verdict), *pairs]
+            [
+                "task",
+                t.task,
+                len(t.a),
+                len(t.b),
+                *map(_number, numbers),
+                _badged(c, t.verdict, [t.task]),
+                *pairs,
+            ]
         )
     for o in c.overall:
         numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), math.nan, math.nan]
         numbers += _numbers(o.improvement, 1)
         pairs = [_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
-        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _badged(c, o.verdict), *pairs])
+        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _overall(c, o), *pairs])
     for sentence in [*foot(c), *notes(c)]:
         writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
     return text.getvalue()

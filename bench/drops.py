@@ -8,7 +8,8 @@ On one task p is the largest of three, each of which guards against what the oth
 - The bound for seeds that either learn or fail. Where the baseline's seeds happen to learn and those here
   happen to fail, no spread is seen at all; with 5 and 5 seeds that happens in up to 1 of 1024 cases without
   any change. So p is at least the chance, under the worst share of failing seeds, of a separation as large
-  as that which the best threshold finds (Barnard's unconditional test, 1945).
+  as that which the best threshold finds (Barnard's unconditional test, 1945), where the margin is lost
+  already: as many points as `margin` are that share of seeds, if one learns 100 points or none.
 
 Ordinary permutation tests are no help here: 5 and 5 seeds have no p below 1/252. Seeds are not paired:
 seeds share batches and start states with their namesakes, but after a change of rounding alone training
@@ -40,12 +41,14 @@ def drop_p(base: np.ndarray, here: np.ndarray, margin: float) -> float:
         by_spread = 0.0 if excess > EQUAL else 1.0
     else:
         by_spread = max(_welch(base, here, excess), _student(base, here, excess))
-    return max(by_spread, _separation(base, here))
+    return max(by_spread, _separation(base, here, margin))
 
 
-def smallest_p(n: int, m: int) -> float:
-    """The least that `drop_p` can be for n and m seeds: n^n m^m / (n + m)^(n + m), such as 1/1024."""
-    return float(_learned_or_failed(n, m)[n, 0])
+def smallest_p(n: int, m: int, margin: float) -> float:
+    """The least that `drop_p` can be for n and m seeds and a margin in points: (1 + margin / 100)^(2 n) / 4^n
+    where n = m, such as 1/630 for 5 seeds and a margin of 5.
+    """
+    return float(_learned_or_failed(n, m, margin)[n, 0])
 
 
 def _welch(base: np.ndarray, here: np.ndarray, excess: float) -> float:
@@ -61,20 +64,21 @@ def _student(base: np.ndarray, here: np.ndarray, excess: float) -> float:
     return float(stdtr(n + m - 2, -excess / math.sqrt(pooled * (1 / n + 1 / m))))
 
 
-def _separation(base: np.ndarray, here: np.ndarray) -> float:
+def _separation(base: np.ndarray, here: np.ndarray, margin: float) -> float:
     """The bound for the threshold that tells the groups apart best."""
-    table = _learned_or_failed(len(base), len(here))
+    table = _learned_or_failed(len(base), len(here), margin)
     thresholds = np.concatenate([base, here])[:, None] - EQUAL
     return float(table[(base >= thresholds).sum(1), (here >= thresholds).sum(1)].min())
 
 
 @lru_cache
-def _learned_or_failed(n: int, m: int) -> np.ndarray:
+def _learned_or_failed(n: int, m: int, margin: float) -> np.ndarray:
     """Entry (x, y) of (n + 1, m + 1): the chance of shares that differ by x/n - y/m or more, for x of n and y
-    of m successes of equal probability, under the worst one.
+    of m successes, where those of n are more probable by `margin` percent, under the worst probability.
     """
+    likely, less = (np.clip(SHARES + shift, 0, 1)[:, None, None] for shift in (margin / 100, 0))
     x, y = np.arange(n + 1)[:, None], np.arange(m + 1)
-    chances = binom.pmf(x, n, SHARES[:, None, None]) * binom.pmf(y, m, SHARES[:, None, None])
+    chances = binom.pmf(x, n, likely) * binom.pmf(y, m, less)
     ahead = x / n - y / m
     order = np.argsort(-ahead, axis=None)
     reached = (

@@ -153,6 +153,17 @@ def _shortened(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return pairs if same else short
 
 
+def unequal_steps(cells: Cells, a: Row, b: Row) -> dict[str, tuple[str, str]]:
+    """The tasks on which the runs of two rows had different numbers of gradient updates, and the numbers."""
+    found = {}
+    for task in sorted({task for _, task in cells}):
+        had = [{cell.run.info["steps"] for cell in cells.get((row, task), {}).values()} for row in (a, b)]
+        if all(had) and had[0] != had[1]:
+            first, second = (" or ".join(f"{steps:,}" for steps in sorted(each)) for each in had)
+            found[task] = (first, second)
+    return found
+
+
 def comparable(run: RunRecord, protocol: Protocol) -> dict[str, str]:
     """What all runs of a task must share for their scores to stand in one column."""
     task = run.info["task_info"]

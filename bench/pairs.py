@@ -149,5 +149,7 @@ def _verdict(
         return "too few seeds for the test (no seed varies)"
     if -margin < difference.low and difference.high < margin:
         return f"no difference seen of {points} or more"
+    if difference.low > 0 or difference.high < 0:
+        return "unclear: the interval excludes 0, the corrected test does not"
     more = seeds_to_add(variances, np.array([len(group) for group in groups]), margin, ALPHA / tests)
     return f"too few seeds: {more} more per task would find a difference of {points} with {POWER:.0%} power"

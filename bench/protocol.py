@@ -93,7 +93,7 @@ class Protocol:
         return (
             f"Protocol {self.name}: the score of a training seed is {self._number(runs)}, "
             f"after {steps} gradient updates, over {episodes} episodes per seed and evaluation whose "
-            f"evaluation seeds are the same for all algorithms, with {setting}, on the scale "
+            f"evaluation seeds depend on the training seed alone, with {setting}, on the scale "
             f"{_scale(runs)}, and is never dropped or repaired."
         )
 

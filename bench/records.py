@@ -21,14 +21,11 @@ executors, see bench/executors/state.py.
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from bench.errors import UserError, printable
 from bench.precision import DEFAULT_PRECISION
@@ -199,34 +196,9 @@ def inference_label(inference: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={value}" for key, value in inference.items())
 
 
-def load_scores(results: str | Path = "results", suite: str | None = None) -> pd.DataFrame:
-    """Every recorded episode as one row of a tidy table.
-
-    Columns: suite, task, algorithm, variant (settings that were given by hand, `expectile=0.8`), settings
-    (whose they are: paper, suite, by hand, trial or tuned), run, seed, step, inference, episode, status,
-    return, success, length, score. `return` is the raw sum of rewards, `score` is normalized (0 uniformly
-    random, 1 best known) or, where a task says so, the success. A diverged seed has one row with status
-    "diverged" and no numbers. Unreadable parts of files are passed over with a warning that names them.
-
-    Raises UserError where the folder holds no runs.
-    """
-    runs, problems = read_runs(results, suite)
-    if not runs:
-        raise no_runs(results, suite)
-    for problem in problems:
-        warnings.warn(problem, stacklevel=2)
-    return pd.DataFrame([row for run in runs for row in _episode_rows(run)], columns=list(_COLUMNS))
-
-
 def no_runs(results: str | Path, suite: str | None) -> UserError:
     """The error for a results folder without the runs that were asked for."""
     return UserError(f"no runs of {suite or 'any suite'} in {results}. Run: bench run {suite or 'SUITE'}")
-
-
-_COLUMNS = (
-    "suite", "task", "algorithm", "variant", "settings", "run", "seed", "step", "inference", "episode",
-    "status", "return", "success", "length", "score",
-)  # fmt: skip
 
 
 def scored(line: Mapping[str, Any], reference: Mapping[str, Any]) -> list[float]:
@@ -236,32 +208,6 @@ def scored(line: Mapping[str, Any], reference: Mapping[str, Any]) -> list[float]
     if line["success"] is None:
         raise ValueError("its score is success, and no success is recorded")
     return [float(won) for won in line["success"]]
-
-
-def _episode_rows(run: RunRecord) -> Iterable[tuple[Any, ...]]:
-    info = run.info
-    reference = info["task_info"]["reference"]
-    scale = reference["best"] - reference["random"]
-    head = (
-        info["suite"],
-        info["task"],
-        info["algorithm"],
-        variant_label(info),
-        settings_kind(info),
-        info["id"],
-    )
-    for line in run.evaluations:
-        where = (*head, line["seed"], line["step"], inference_label(line["inference"]))
-        if line["status"] != "ok":
-            yield (*where, 0, line["status"], math.nan, None, None, math.nan)
-            continue
-        success = line["success"] or [None] * len(line["returns"])
-        for episode, (value, counted, won, length) in enumerate(
-            zip(line["returns"], scored(line, reference), success, line["lengths"], strict=True)
-        ):
-            value = math.nan if value is None else value  # an environment paid NaN or infinity
-            score = math.nan if counted is None else (counted - reference["random"]) / scale
-            yield (*where, episode, "ok", value, won, length, score)
 
 
 def settings_kind(info: Mapping[str, Any]) -> str:

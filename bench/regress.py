@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.listing import suite_of
 from bench.notes import comparable, listed
 from bench.protocol import Protocol, find_protocol
-from bench.records import read_runs
+from bench.records import RunRecord, no_runs, read_runs
 from bench.reporting import add_results
 from bench.scores import Cell, Row, Scores, build, load, shorten, usual_steps
 from bench.tables import NO_ENTRY, Entry, Sheet, markdown
@@ -118,15 +118,31 @@ def regress(
     base = load(against, suite.name, protocol, tasks=tasks)
     runs, problems = read_runs(results, suite.home)
     wanted = {(task, row.algorithm) for row, task in base.cells}
+    if not runs:
+        raise no_runs(results, suite.name)
     runs = [run for run in runs if (run.info.get("task"), run.info.get("algorithm")) in wanted]
     usual = usual_steps(base.runs)  # rows have the same names on both sides
-    here = build(runs, shorten(problems, results), results, suite.name, protocol, usual=usual)
+    here = _here(runs, shorten(problems, results), results, suite, protocol, usual)
     cells = [
         _held_against(base, here, row, task, margin, protocol)
         for row, task in sorted(base.cells, key=_by_task)
     ]
     notes = [f"baseline: {note}" for note in base.notes] + list(here.notes)
     return Regression(suite.name, margin, alpha, _corrected(cells, margin, alpha), base.sentence(), notes)
+
+
+def _here(
+    runs: Sequence[RunRecord],
+    problems: Sequence[str],
+    results: Path,
+    suite: Suite,
+    protocol: Protocol,
+    usual: int,
+) -> Scores:
+    """The scores of the runs; none where there are none, so that each cell says by which command it comes."""
+    if not runs:
+        return Scores(suite.name, protocol, "default", [], {}, tuple(problems), frozenset())
+    return build(runs, problems, results, suite.name, protocol, usual=usual)
 
 
 def _by_task(key: tuple[Row, str]) -> tuple[str, Row]:
@@ -216,17 +232,17 @@ def _corrected(cells: Sequence[Compared], margin: float, alpha: float) -> list[C
             status: Status = "REGRESSED" if corrected <= alpha else "unclear" if cell.drop > margin else "ok"
             said = [cell.said] if cell.said else []
             if status == "unclear":
-                said.append(_what_would_be_needed(cell, alpha, tests))
+                said.append(_what_would_be_needed(cell, margin, alpha, tests))
             cell = replace(cell, p_holm=corrected, status=status, said="; ".join(said))
         result.append(cell)
     return result
 
 
-def _what_would_be_needed(cell: Compared, alpha: float, tests: int) -> str:
+def _what_would_be_needed(cell: Compared, margin: float, alpha: float, tests: int) -> str:
     n, m = cell.seeds_baseline, cell.seeds_here
-    if smallest_p(n, m) * tests <= alpha:
+    if smallest_p(n, m, margin) * tests <= alpha:
         return "a loss, but not beyond chance: more seeds would tell"
-    while smallest_p(n, m) * tests > alpha:
+    while smallest_p(n, m, margin) * tests > alpha:
         n, m = n + 1, m + 1
     return f"too few seeds for any verdict among {tests} tests: {n} there and {m} here are the least"
 
@@ -242,8 +258,9 @@ def sheet(found: Regression) -> Sheet:
         "Drop: mean of the baseline minus mean here, in points. p: one-sided, for a drop of "
         f"{found.margin:g} or less (bench/drops.py), corrected by Holm's method for all cells with a p. "
         f"REGRESSED: the corrected p is at most {found.alpha:g}, which bounds the chance of any false alarm "
-        f"here. unclear: more than {found.margin:g} is lost, but not beyond chance. identical: every "
-        "episode is equal, and nothing was tested.",
+        "here, for seeds that learn or fail and for normal ones. unclear: more than "
+        f"{found.margin:g} is lost, but not beyond chance. identical: every episode is equal, and nothing "
+        "was tested.",
         found.protocol,
     ]
     notes = [f"{cell.task} · {cell.algorithm}: {cell.said}" for cell in found.cells if cell.said]

@@ -3,45 +3,32 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
-from bench.bootstrap import BOOTSTRAPS
+from bench.captions import (
+    BOLD,
+    IMPROVEMENT,
+    RANKS,
+    WINS,
+    counted,
+    entry,
+    foot,
+    label,
+    seeds_of,
+    settings,
+)
 from bench.errors import unknown
 from bench.pairs import win_records
 from bench.protocol import Protocol
 from bench.published import tables as published
-from bench.records import settings_kind
-from bench.scores import Row, Scores, load
-from bench.stats import FEW_SEEDS, METRICS, REPLICATES, Estimate, Summary, summarize
+from bench.scores import Scores, load
+from bench.stats import METRICS, REPLICATES, Estimate, Summary, summarize
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
 
-BOLD = (
-    "Bold: the best of its column, and every entry for which the 95% interval of the difference to the best "
-    "(over the same bootstrap replicates) includes 0; none where that holds for all entries."
-)
-IMPROVEMENT = (
-    "Entry: the probability that a run of the row scores higher than a run of the column on the same task "
-    "(ties count half), mean over tasks. Bold: its 95% interval excludes 0.50."
-)
-SETTINGS = {
-    "paper": "paper – the defaults of the algorithm's file and what it gives for a task",
-    "suite": "suite – some options are set by the suite for all algorithms",
-    "by hand": "by hand – some were given on the command line",
-    "trial": "trial – made to choose settings by: picked among others, it is too good",
-    "tuned": "tuned – for each task the best of so many trials, trained again with fresh seeds",
-}
-
-RANKS = (
-    "Mean rank: 1 is the highest mean score of a task, ties share, mean over tasks; P(k): the share of tasks "
-    "and bootstrap replicates in which the algorithm has rank k. Where algorithms are close, ranks are drawn "
-    "towards the middle by the noise of seeds, and their intervals cover less than 95%."
-)
-WINS = (
-    "A task is won where the means differ by Welch's test over seeds at 5%, corrected by Holm's method for "
-    "the tasks of the pair (as in bench compare), lost where the other wins, tied otherwise: too few seeds "
-    "make ties. Not counted: a task where one of the two has a single seed, or that is marked ‡."
-)
+__all__ = ["aggregates", "entry", "foot", "improvements", "label", "render", "render_scores", "tasks"]
+MANY = 8  # columns that are still read side by side
 
 
 def render(
@@ -74,17 +61,21 @@ def render_scores(scores: Scores, fmt: str, replicates: int = REPLICATES, bootst
 
 
 def _markdown(summary: Summary) -> str:
-    sheets = [aggregates(summary), tasks(summary), improvements(summary), ranks(summary), wins(summary)]
+    sheets = [aggregates(summary), narrow(tasks(summary))]
+    if len(summary.aggregates) > 1:
+        sheets += [improvements(summary), ranks(summary), wins(summary)]
     return "\n".join(map(markdown, [*sheets, *_own_words(summary)]))
 
 
 def _own_words(summary: Summary) -> list[Sheet]:
-    return [published.own_words(summary.scores)] if summary.scores.words else []
+    return [narrow(published.own_words(summary.scores))] if summary.scores.words else []
 
 
 def _latex(summary: Summary) -> str:
-    sheets = [aggregates(summary), tasks(summary), against_leader(summary), ranks(summary)]
-    sheets += [wins(summary, leader_only=True), *_own_words(summary)]
+    sheets = [aggregates(summary), narrow(tasks(summary))]
+    if len(summary.aggregates) > 1:
+        sheets += [against_leader(summary), ranks(summary), wins(summary, leader_only=True)]
+    sheets += _own_words(summary)
     return "% needs \\usepackage{booktabs,graphicx,textcomp}\n" + "\n".join(map(latex, sheets))
 
 
@@ -114,13 +105,19 @@ def _csv(summary: Summary) -> str:
         for metric, count in ((f"Wins over {y.label}", record.wins), (f"Ties with {y.label}", record.ties)):
             lines.append(["wins", "", x.label, metric, count, "", "", "", ""])
     head = ["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"]
+    whose = {row.label: scores.settings(row) for row in summary.order}
+    lines = [[*line, whose.get(str(line[2]), "")] for line in lines]
+    head.append("settings")
     if scores.reported or scores.words:
         reported = {row.label for row in summary.order if row.source}
         lines = [[*line, "reported" if line[2] in reported else "run here", ""] for line in lines]
         lines += published.csv_lines(scores)
         head += ["origin", "std"]
     nothing = [""] * (len(head) - 4)
-    lines += [["note", "", "", sentence, *nothing] for sentence in [*foot(summary), *scores.notes]]
+    lines += [
+        ["note", "", "", sentence, *nothing]
+        for sentence in [*foot(summary), *settings(scores), *scores.notes]
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -129,6 +126,15 @@ def _csv(summary: Summary) -> str:
 
 
 FORMATS: dict[str, Callable[[Summary], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
+
+
+def narrow(sheet: Sheet) -> Sheet:
+    """The table turned where it has many columns and fewer lines, as with many algorithms on few tasks."""
+    if len(sheet.head) <= MANY or len(sheet.rows) >= len(sheet.head):
+        return sheet
+    turned = [(name, [entries[i] for _, entries in sheet.rows]) for i, name in enumerate(sheet.head)]
+    foot = [sentence.replace("of its line", "of its column") for sentence in sheet.foot]
+    return replace(sheet, corner="Algorithm", head=[name for name, _ in sheet.rows], rows=turned, foot=foot)
 
 
 def aggregates(summary: Summary) -> Sheet:
@@ -141,10 +147,10 @@ def aggregates(summary: Summary) -> Sheet:
         rows.append(
             (label(scores, row), [*entries, Entry(seeds_of(scores, row)), Entry(scores.settings(row))])
         )
-    rule = [BOLD] + ["–: no aggregate, because a whole task is missing."] * (
+    rule = [BOLD] * (len(summary.aggregates) > 0) + ["–: no aggregate, because a whole task is missing."] * (
         len(summary.aggregates) < len(summary.order)
     )
-    over = f"over {_counted(len(scores.tasks), 'task')}" if scores.tasks else "are reported as means only"
+    over = f"over {counted(len(scores.tasks), 'task')}" if scores.tasks else "are reported as means only"
     title = f"{scores.heading}: scores {over}"
     head = [*METRICS, "Seeds", "Settings"]
     rows += published.aggregate_rows(scores, head)
@@ -165,10 +171,9 @@ def tasks(summary: Summary) -> Sheet:
         entries += [published.entry(own.get(task)) for own in means.values()]
         rows.append((label(scores, task), entries))
     head = [label(scores, row) for row in [*summary.order, *means]]
-    rule = BOLD.replace("column", "line")
-    return Sheet(
-        f"{scores.heading}: mean score on each task", "Task", head, rows, [*foot(summary), rule], scores.notes
-    )
+    rule = [BOLD.replace("column", "line")] * (len(summary.tasks) > 0)
+    title = f"{scores.heading}: mean score on each task"
+    return Sheet(title, "Task", head, rows, [*foot(summary), *rule], scores.notes)
 
 
 def improvements(summary: Summary) -> Sheet:
@@ -216,7 +221,7 @@ def ranks(summary: Summary) -> Sheet:
     rule = [RANKS + " " + BOLD] + [
         f"Without a rank, because a whole task is missing: {', '.join(absent)}."
     ] * (len(absent) > 0)
-    title = f"{scores.heading}: ranks over {_counted(len(scores.tasks), 'task')}"
+    title = f"{scores.heading}: ranks over {counted(len(scores.tasks), 'task')}"
     return Sheet(title, "Algorithm", head, rows, [*foot(summary), *rule], scores.notes)
 
 
@@ -235,74 +240,6 @@ def wins(summary: Summary, leader_only: bool = False) -> Sheet:
     head = [label(summary.scores, row, diverged=True) for row in columns]
     title = f"{summary.scores.heading}: tasks won / tied / lost by the row against the column"
     return Sheet(title, "Row", head, rows, [*foot(summary), WINS], summary.scores.notes)
-
-
-def foot(summary: Summary) -> list[str]:
-    """The sentences under every table: protocol, seeds, intervals, diverged seeds, marks."""
-    scores = summary.scores
-    counts = [seed_count(scores, row, task) for row, task in scores.cells]
-    seeds = f"{_range(counts or [0])} {'seed' if set(counts) == {1} else 'seeds'} per algorithm and task"
-    draws = (
-        f"{seeds}; intervals are 95% percentiles of {summary.replicates:,} stratified bootstrap replicates "
-        f"({BOOTSTRAPS[summary.bootstrap]}; definitions of rliable)."
-    )
-    sentences = [scores.sentence(), *([draws] if counts else [])]
-    if summary.bootstrap == "episodes":
-        sentences.append("A seed with one episode has no interval.")
-    elif any(0 < count < FEW_SEEDS for count in counts):
-        sentences.append(
-            f"With fewer than {FEW_SEEDS} seeds such intervals are too narrow, those of a single task most "
-            "of all; a task with one seed has no interval."
-        )
-    broken = [(row, scores.diverged(row)) for row in summary.order if scores.diverged(row)]
-    if broken:
-        named = ", ".join(f"{row.label} {number}" for row, number in broken)
-        sentences.append(f"†: diverged seeds enter as 0 ({named}).")
-    if scores.flagged:
-        sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
-    return sentences + published.foot(scores)
-
-
-def settings(scores: Scores) -> list[str]:
-    """What the column of settings says, for the kinds that occur."""
-    kinds = {settings_kind(run.info) for run in scores.runs}
-    found = [text for kind, text in SETTINGS.items() if kind in kinds]
-    return [f"Settings: {'; '.join(found)}."] if found else []
-
-
-def label(scores: Scores, thing: Row | str, diverged: bool = False) -> str:
-    """The name of a row or a task with its marks; † only where `diverged` asks for it."""
-    name = thing if isinstance(thing, str) else thing.label
-    if diverged and isinstance(thing, Row) and scores.diverged(thing):
-        name += "†"
-    return name + " ‡" * (thing in scores.flagged)
-
-
-def entry(e: Estimate, diverged: bool = False, scale: int = 100, bare: bool = False) -> Entry:
-    """An estimate as text: scores times 100 with one decimal, probabilities with two."""
-    digits = 1 if scale == 100 else 2
-    value, low, high = (f"{number * scale:z.{digits}f}" for number in (e.value, e.low, e.high))
-    known = not (bare or math.isnan(e.low))
-    return Entry(value, f"[{low}, {high}]" if known else "", e.bold, diverged)
-
-
-def seed_count(scores: Scores, row: Row, task: str) -> int:
-    """How many seeds of the row have a score on the task."""
-    return sum(not math.isnan(cell.score) for cell in scores.cells.get((row, task), {}).values())
-
-
-def seeds_of(scores: Scores, row: Row, task: str | None = None) -> str:
-    """`5`, or `3–5` where tasks differ."""
-    return _range(seed_count(scores, row, t) for t in (scores.tasks if task is None else [task]))
-
-
-def _range(counts: Iterable[int]) -> str:
-    low, *_, high = [*sorted(counts)] * 2
-    return str(low) if low == high else f"{low}–{high}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + "s" * (number != 1)
 
 
 def _numbers(e: Estimate, scale: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,12 @@ def _report(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
         scores = load(options.results, suite.name, protocol, options.inference, chosen, options.trials)
     text = report.render_scores(scores, options.format, options.replicates, options.bootstrap)
     sys.stdout.write(text)
-    if not options.strict:
-        return 0
-    found = [note for note in scores.notes if note.startswith("‡")]
+    return strict_exit(scores.notes) if options.strict else 0
+
+
+def strict_exit(notes: Iterable[str]) -> int:
+    """The exit code of --strict: 1 where notes say that runs are not comparable (‡), which it repeats."""
+    found = [note for note in notes if note.startswith("‡")]
     for note in found:
         print(f"bench: {note}", file=sys.stderr)
     return 1 if found else 0

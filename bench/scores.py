@@ -5,7 +5,6 @@ unfinished becomes a note: a sentence that names it and, where one helps, the co
 """
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from bench.errors import UserError, unknown
 from bench.notes import listed, missing, mixed, unfinished, unfit, where
 from bench.protocol import Protocol
 from bench.published.reported import Reported
-from bench.records import KINDS, RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
+from bench.records import RunRecord, inference_label, no_runs, read_runs, settings_kind, variant_label
+from bench.soundness import fault_of, without_damaged_lines
 
 INFERENCES = ("default", "all")
 BADGE = "[reported: "  # begins the mark of scores that were not measured here
@@ -159,11 +159,11 @@ def build(
         raise unknown("inference", inference, INFERENCES)
     sound, notes = [], list(problems)
     for run in sorted(runs, key=lambda run: (str(run.info.get("created")), str(run.info.get("id")))):
-        fault = _fault(run)
+        fault = fault_of(run)
         if fault:
             notes.append(f"results: {_where_on_disk(run)} is left out: {fault}")
         else:
-            sound.append(_without_damaged_lines(run, notes))
+            sound.append(without_damaged_lines(run, notes))
     if not sound:
         raise no_runs(results, suite)
     if not trials:
@@ -194,7 +194,9 @@ def _without_trials(runs: list[RunRecord], notes: list[str], results: Path, suit
             f"give --trials to bench report to see them, or finish the sweep: {runs[0].info['command']}"
         )
     if left:
-        notes.append(f"results: {left} runs are trials of sweeps and stand in no row; --trials shows them")
+        notes.append(
+            f"results: {left} runs are trials of sweeps and stand in no row; bench report --trials shows them"
+        )
     return others
 
 
@@ -213,62 +215,6 @@ def shorten(problems: Iterable[str], results: Path) -> list[str]:
 
 def _where_on_disk(run: RunRecord) -> str:
     return "/".join(run.path.parts[-4:])
-
-
-def _fault(run: RunRecord) -> str | None:
-    """Why run.json cannot be scored; None where it can."""
-    info = run.info
-    lacking = [key for key in _KEYS if key not in info]
-    if lacking:
-        return f"run.json lacks {', '.join(lacking)}"
-    for key in ("seeds", "eval_steps", "inferences"):
-        if not isinstance(info[key], list) or not info[key]:
-            return f"run.json holds no list of {key}"
-    try:
-        shlex.split(info["command"])
-    except (AttributeError, ValueError):
-        return "run.json holds no command line"
-    if fault := _sweep_fault(info):
-        return fault
-    try:
-        random, best = (float(info["task_info"]["reference"][key]) for key in ("random", "best"))
-    except (KeyError, TypeError, ValueError):
-        return "run.json holds no reference scores"
-    if not math.isfinite(best - random) or best == random:
-        return "its reference scores span no scale"
-    return None
-
-
-def _sweep_fault(info: Mapping[str, Any]) -> str | None:
-    if settings_kind(info) not in KINDS:
-        return f"the settings of run.json are none of {', '.join(KINDS)}"
-    sweep = info.get("sweep")
-    if settings_kind(info) == "tuned" and not (
-        isinstance(sweep, dict) and isinstance(sweep.get("chosen"), dict) and "trials" in sweep
-    ):
-        return "run.json is tuned and does not say by which sweep"
-    return None
-
-
-_KEYS = (
-    "id", "suite", "task", "algorithm", "config", "overrides", "seeds", "steps", "eval_steps", "episodes",
-    "inferences", "task_info", "code", "created", "command",
-)  # fmt: skip
-
-
-def _without_damaged_lines(run: RunRecord, notes: list[str]) -> RunRecord:
-    """The run without evaluations that hold no numbers; each is said in `notes`."""
-    sound = []
-    for line in run.evaluations:
-        returns = line["returns"]
-        if line["status"] != "ok" or (returns and all(isinstance(r, (int, float)) for r in returns)):
-            sound.append(line)
-        else:
-            notes.append(
-                f"results: {where(run)}, run {run.info['id']}: the evaluation of seed {line['seed']} at step "
-                f"{line['step']} holds a return that is no number; it is left out"
-            )
-    return RunRecord(run.path, run.info, sound, run.summary)
 
 
 Cells = dict[tuple[Row, str], dict[int, Cell]]

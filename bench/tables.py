@@ -56,7 +56,8 @@ def markdown(sheet: Sheet) -> str:
 def md(text: str) -> str:
     """Text without a meaning to Markdown or HTML; underscores inside words have none and stay."""
     text = re.sub(r"([\\`*|])", r"\\\1", printable(" ".join(text.split()))).replace("](", "]\\(")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return text.replace(">", "&gt;", 1) if text.startswith(">") else text  # a quotation; nothing elsewhere
 
 
 def _md_entry(entry: Entry, text: bool) -> str:

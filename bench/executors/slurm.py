@@ -21,6 +21,7 @@ ARRAY = 1000  # jobs of one array; SLURM's own limit is 1001 unless it is config
 GRACE_SECONDS = 20.0  # from when a job left the queue to when its files are missed
 TIMES = 1000  # how often a job that reached its time limit goes on
 DEFAULTS = {"job_name": "bench", "time": "4:00:00"}
+LOGGING = "SUBMITIT_LOG_LEVEL"
 
 
 class Task:
@@ -163,10 +164,17 @@ def _last_line(error: Exception) -> str:
 
 
 def _library() -> Any:
+    """submitit, without the set-up of all logging that importing it does, which closes what others log to."""
+    before = os.environ.get(LOGGING)
+    os.environ[LOGGING] = "NOCONFIG"
     try:
         import submitit
     except ImportError as error:
         raise UserError(
             "--executor slurm needs the package submitit: pip install 'offline-bench[slurm]'"
         ) from error
+    finally:  # jobs inherit the variables of this process, and their logs are wanted
+        os.environ.pop(LOGGING)
+        if before is not None:
+            os.environ[LOGGING] = before
     return submitit

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.captions import seed_count
 from bench.leaderboard.tables import EMPTY, Bar, Cell, Mark, number
 from bench.records import RunRecord
-from bench.report import seed_count
 from bench.scores import Row, Scores
 from bench.stats import Estimate, Summary
 

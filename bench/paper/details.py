@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bench import report
+from bench import captions
 from bench.about import Paper
 from bench.paper.bibliography import keys
 from bench.paper.sheets import plain_sheet
@@ -46,7 +46,7 @@ def details(summary: Summary, papers: Mapping[str, Paper]) -> list[Section]:
         Section("Evaluation", _evaluation(summary, runs)),
         Section(
             "Statistics",
-            [*report.foot(summary)[1:], report.BOLD],
+            [*captions.foot(summary)[1:], captions.BOLD],
             cited={RLIABLE_NAME: named[RLIABLE_NAME]},
         ),
         Section("Software and hardware", _software(runs)),

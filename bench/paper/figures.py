@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from bench.captions import label
 from bench.leaderboard.curves import Curve
 from bench.leaderboard.plots import DASHES, PAPER, Look, dress, plain
-from bench.report import label
 from bench.scores import Row
 from bench.stats import METRICS, THRESHOLDS, Summary
 

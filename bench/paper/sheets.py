@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench import report
+from bench import captions, report
 from bench.scores import Row
 from bench.stats import Summary
 from bench.tables import NO_ENTRY, Entry, Sheet
@@ -28,7 +28,7 @@ def main_table(summary: Summary, spread: Spread) -> list[Sheet]:
 def aggregate_table(summary: Summary) -> list[Sheet]:
     """The four aggregates of rliable; what stands under the main table is not repeated."""
     sheet = report.aggregates(summary)
-    said = set(report.foot(summary))
+    said = set(captions.foot(summary))
     return list(_parts(replace(sheet, foot=[s for s in sheet.foot if s not in said], notes=()), whole=True))
 
 
@@ -40,11 +40,11 @@ def improvement_table(summary: Summary, against: Row | None) -> list[Sheet]:
     against = against or next(iter(complete), None)
     if against not in complete or len(complete) < 2:
         return []
-    name = report.label(summary.scores, against, diverged=True)
+    name = captions.label(summary.scores, against, diverged=True)
     rows = [
         (
-            report.label(summary.scores, row, diverged=True),
-            [report.entry(summary.improvement[row, against], scale=1)],
+            captions.label(summary.scores, row, diverged=True),
+            [captions.entry(summary.improvement[row, against], scale=1)],
         )
         for row in complete
         if row != against

@@ -34,7 +34,7 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
         "--status",
         choices=STATUSES,
         default="primary",
-        help="secondary: taken from elsewhere than the authors",
+        help="secondary: taken from elsewhere than the authors; optimistic: the best evaluation of each run",
     )
     add("--scale", choices=["1", "100"], help="what the best known counts in the file; default: 100")
     add("--replace", action="store_true", help="also where this name was imported before")
@@ -95,8 +95,9 @@ def _taken(
 ) -> list[str]:
     algorithms = {line.algorithm for line in lines}
     seeds = sum(line.score is not None for line in lines)
-    kinds = [f"{seeds:,} scores of single seeds"] * bool(seeds)
-    kinds += [f"{len(lines) - seeds:,} means"] * (seeds < len(lines))
+    means = len(lines) - seeds
+    kinds = [f"{seeds:,} score{'s' * (seeds != 1)} of single seeds"] * bool(seeds)
+    kinds += [f"{means:,} mean{'s' * (means != 1)}"] * bool(means)
     said = [f"wrote {target}: {' and '.join(kinds)}, {_counted(algorithms, 'algorithm')}"]
     said += [f"  {status}: {source}" for source, status in dict.fromkeys((x.source, x.status) for x in lines)]
     for suite in sorted({line.suite for line in lines}):

@@ -24,7 +24,9 @@ class Reported:
 
     name: str  # of the file, the `--as` of the import
     source: str  # citation
-    status: str  # "primary": the authors' own numbers; "secondary": taken from elsewhere, which `source` says
+    # "primary": the authors' own numbers; "optimistic": these, of the best evaluation of each run;
+    # "secondary": taken from elsewhere, which `source` says
+    status: str
     suite: str
     task: str
     algorithm: str
@@ -33,6 +35,11 @@ class Reported:
     mean: float
     std: float | None
     n_seeds: int | None
+
+    @property
+    def badge(self) -> str:
+        """What stands behind an algorithm's name in tables: `corl-best, optimistic`."""
+        return self.name + (", optimistic" if self.status == "optimistic" else "")
 
 
 def read_published(results: Path, suite: str | None = None) -> tuple[list[Reported], list[str]]:

@@ -42,6 +42,8 @@ def load_with_reported(
     runs, said = read_runs(results, home.name)
     if globs is not None or suite is not home:
         runs = [run for run in runs if str(run.info.get("task")).partition("@")[0] in chosen]
+    if not published:
+        problems.append(f"no scores that others report on {suite.name} in results/published: bench import")
     if not runs and not published:
         raise UserError(f"{no_runs(results, suite.name)}. Scores that others report: bench import --help")
     if runs:
@@ -103,7 +105,7 @@ def with_reported(
 def row_of(r: Reported, steps: Mapping[tuple[str, str], set[str]]) -> Row:
     """The row of a report that the score stands in; the step is named where a source has several."""
     several = len(steps.get((r.name, r.algorithm), ())) > 1
-    return Row(r.algorithm, f"step {r.step or 'unknown'}" if several else "", 0, "", r.name)
+    return Row(r.algorithm, f"step {r.step or 'unknown'}" if several else "", 0, "", r.badge)
 
 
 def _steps(published: Iterable[Reported]) -> dict[tuple[str, str], set[str]]:

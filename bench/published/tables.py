@@ -12,6 +12,10 @@ NOT_CHECKED = (
     "Reported scores stand as published: whether their data, versions, protocol and number of episodes are "
     "those of the runs made here, or of each other, is not checked."
 )
+STATUSES = {
+    "secondary": " (secondary source: not the authors' own numbers)",
+    "optimistic": " (optimistic: the best evaluation of each run, picked by the episodes it is scored with)",
+}
 FORM = "Without an interval: reported mean ± standard deviation over seeds (number of seeds; ?: unknown)."
 
 
@@ -57,9 +61,8 @@ def foot(scores: Scores) -> list[str]:
     every = [*scores.reported.values(), *scores.words]
     cited: dict[str, dict[str, str]] = {}
     for r in sorted(every, key=lambda r: (r.name, r.source)):
-        status = "" if r.status == "primary" else f" ({r.status} source: not the authors' own numbers)"
-        cited.setdefault(r.name, {})[r.source + status] = ""
-    sentences = [f"[reported: {name}]: {'; '.join(own)}." for name, own in cited.items()]
+        cited.setdefault(r.badge, {})[r.source + STATUSES.get(r.status, "")] = ""
+    sentences = [f"[reported: {badge}]: {'; '.join(own)}." for badge, own in cited.items()]
     if scores.words or any((row, task) not in scores.cells for row, task in scores.reported):
         sentences.append(FORM)
     return sentences + [NOT_CHECKED] * bool(sentences)
@@ -70,7 +73,7 @@ def own_words(scores: Scores) -> Sheet:
     table: dict[str, dict[str, Reported]] = {}
     for r in scores.words:
         step = f" (step {r.step})" if _several_steps(scores.words, r) else ""
-        column = f"{r.algorithm}{step} [reported: {r.name}]"
+        column = f"{r.algorithm}{step} [reported: {r.badge}]"
         table.setdefault(r.task, {})[column] = r
     head = sorted({column for own in table.values() for column in own})
     rows = [(words, [entry(own.get(column)) for column in head]) for words, own in sorted(table.items())]
@@ -92,11 +95,11 @@ def csv_lines(scores: Scores) -> list[list[object]]:
         if (row, task) not in scores.cells
     ]
     return found + [
-        ["own words", r.task, f"{r.algorithm} [reported: {r.name}]", *_numbers(r)] for r in scores.words
+        ["own words", r.task, f"{r.algorithm} [reported: {r.badge}]", *_numbers(r)] for r in scores.words
     ]
 
 
 def _numbers(r: Reported) -> list[object]:
     std = deviation(r)
     spread = "" if std is None else f"{100 * std:.4f}"
-    return ["Mean", f"{100 * r.mean:.4f}", "", "", r.n_seeds or "", "", "reported", spread]
+    return ["Mean", f"{100 * r.mean:.4f}", "", "", r.n_seeds or "", "", "reported", "reported", spread]

@@ -10,6 +10,7 @@ import torch
 
 from bench.algorithm import Algorithm, Scaling
 from bench.arguments import positive
+from bench.captions import entry as cell
 from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.listing import suite_of
@@ -18,7 +19,6 @@ from bench.progress import Display
 from bench.protocol import PROTOCOLS
 from bench.records import RunRecord, inference_label
 from bench.registry import Entry, find_algorithm
-from bench.report import entry as cell
 from bench.runner import is_finished
 from bench.scaling.axes import Variant, plan_variants, scaling_of
 from bench.scaling.compute import CALLS, ROUNDS, milliseconds, network_evaluations

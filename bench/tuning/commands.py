@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.arguments import positive
+from bench.captions import entry
 from bench.errors import UserError
 from bench.listing import suite_of
-from bench.report import entry
 from bench.stats import REPLICATES, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, markdown
 from bench.task import Suite

@@ -225,6 +225,27 @@ def test_what_is_not_comparable_is_flagged(tmp_path, capsys):
     assert "cql" not in text
 
 
+def test_unequal_numbers_of_updates_mark_the_verdict_and_fail_strict(tmp_path, capsys):
+    for task in ("gamble", "two-doors"):
+        write_run(tmp_path, task, "iql", SEEDS)
+        write_run(tmp_path, task, "bc", SEEDS, steps=2000 if task == "gamble" else 4000)
+    words = ("iql", "bc (2,000 steps)", "diagnostic")
+    text = compare(capsys, tmp_path, *words)
+    assert line_of(text, "gamble")[-1].endswith(" (unequal updates ‡)")
+    assert line_of(text, "all tasks: mean")[-1].endswith(" (unequal updates ‡)")
+    assert "Unequal updates ‡: A and B had different numbers" in text
+    assert "A task marked so gets" not in text  # nothing else is wrong
+    assert "unequal" not in compare(capsys, tmp_path, "iql", "bc", "diagnostic")
+    command = ["compare", "--results", str(tmp_path), "--strict", "--replicates", "50"]
+    assert main([*command, *words]) == 1
+    assert "bench: ‡ gamble: iql was trained for 4,000" in capsys.readouterr().err
+    assert main([*command, "iql", "bc", "diagnostic"]) == 0
+    assert main([*command, "diagnostic", "--all"]) == 1
+    every = "".join(capsys.readouterr())
+    assert every.count("(unequal updates ‡)") == 1
+    assert "had different numbers of gradient updates: gamble: 2,000, 4,000" in every
+
+
 def test_variants_are_named_as_in_the_report_and_diverged_seeds_count_as_0(tmp_path, capsys):
     write_run(tmp_path, "gamble", "iql", SEEDS)
     write_run(tmp_path, "gamble", "iql", SEEDS, run_id="r2", overrides={"expectile": 0.8}, diverged={1: 4000})

@@ -72,8 +72,8 @@ def test_the_sentence_says_everything_that_the_score_depends_on(tmp_path: Path) 
     run = only_run(tmp_path)
     assert PROTOCOLS["final"].describe([run]) == (
         "Protocol final: the score of a training seed is its mean return at the last scheduled evaluation, "
-        "after 4,000 gradient updates, over 20 episodes per seed and evaluation whose evaluation seeds are "
-        "the same for all algorithms, with each algorithm's default inference setting (sorl: steps=8), on "
+        "after 4,000 gradient updates, over 20 episodes per seed and evaluation whose evaluation seeds "
+        "depend on the training seed alone, with each algorithm's default inference setting (sorl: steps=8), on "
         "the scale 0 = uniformly random, 100 = best known; a diverged seed (†) counts as 0, the level of a "
         "uniformly random policy, and is never dropped or repaired."
     )

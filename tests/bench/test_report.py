@@ -11,9 +11,9 @@ import pytest
 from synthetic import rename_algorithm, write_run
 
 from bench import report
+from bench.episodes import load_scores
 from bench.errors import UserError
 from bench.protocol import PROTOCOLS
-from bench.records import load_scores
 
 HOSTILE = r"a_b%c#d&e~f^g\h$i{j}|<script>[k](l)"
 
@@ -44,7 +44,7 @@ GOLDEN = (
     "\n"
     "Protocol final: the score of a training seed is its mean return at the last scheduled "
     "evaluation, after 4,000 gradient updates, over 3 episodes per seed and evaluation whose "
-    "evaluation seeds are the same for all algorithms, with each algorithm's default inference "
+    "evaluation seeds depend on the training seed alone, with each algorithm's default inference "
     "setting, on the scale 0 = uniformly random, 100 = best known; a diverged seed (†) counts as 0, "
     "the level of a uniformly random policy, and is never dropped or repaired.  \n"
     "4–5 seeds per algorithm and task; intervals are 95% percentiles of 200 stratified bootstrap "
@@ -109,7 +109,18 @@ def test_a_diverged_seed_carries_a_dagger_and_counts_as_0(tmp_path: Path) -> Non
 def test_the_csv_is_tidy(tmp_path: Path) -> None:
     write_tiny(tmp_path)
     table = pd.read_csv(io.StringIO(render(tmp_path, "csv")))
-    assert list(table) == ["level", "task", "row", "metric", "value", "low", "high", "seeds", "diverged"]
+    assert list(table) == [
+        "level",
+        "task",
+        "row",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "seeds",
+        "diverged",
+        "settings",
+    ]
     assert set(table["level"]) == {"aggregate", "task", "improvement", "rank", "wins", "note"}
     numbers = table[
         table["level"].isin(["aggregate", "task", "improvement"]) | (table["metric"] == "Mean rank")
@@ -118,6 +129,18 @@ def test_the_csv_is_tidy(tmp_path: Path) -> None:
     task = table[(table["level"] == "task") & (table["row"] == "iql") & (table["task"] == "gamble")]
     assert task["value"].item() == pytest.approx(80)
     assert any("lacks seeds 4" in str(text) for text in table["metric"])
+
+
+def test_the_csv_says_whose_settings_a_row_has(tmp_path: Path) -> None:
+    write_run(tmp_path, "gamble", "iql", {0: 0.5, 1: 0.6}, overrides={"beta": 1.0})
+    write_run(tmp_path, "gamble", "bc", {0: 0.5, 1: 0.6})
+    table = pd.read_csv(io.StringIO(render(tmp_path, "csv")))
+    by_row = table[table["level"] == "aggregate"].groupby("row")["settings"].unique()
+    assert {row: list(found) for row, found in by_row.items()} == {
+        "iql (beta=1.0)": ["by hand"],
+        "bc": ["paper"],
+    }
+    assert any(str(text).startswith("Settings: paper – ") for text in table["metric"])
 
 
 def test_hostile_names_are_text_in_markdown(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from toy import TASK, assert_equal_files, assert_equal_weights, folder_of, line_
 
 from algorithms.iql import IQL
 from algorithms.sorl import SORL
-from bench import records, runner
+from bench import load_scores, records, runner
 from bench.algorithm import Algorithm, BaseConfig, Network
 from bench.devices import resolve_device
 from bench.errors import UserError
@@ -131,7 +131,7 @@ def test_a_diverged_seed_is_recorded_and_the_others_go_on(tmp_path):
     for line in lines_of(folder_of(tmp_path)):
         assert (line["status"] == "diverged") == (line["seed"] in lost)
         assert (line["returns"] is None) == (line["seed"] in lost)
-    scores = records.load_scores(tmp_path)
+    scores = load_scores(tmp_path)
     assert set(scores.seed) == {0, 1, 2}
     assert scores[scores.seed.isin(lost)].score.isna().all()
     assert scores[~scores.seed.isin(lost)].score.notna().all()
@@ -275,7 +275,7 @@ def test_seeds_in_groups_are_the_same_seeds(tmp_path):
     for name, runs in (("whole", [whole]), ("groups", groups)):
         for run in runs:
             execute(run, TASK, IQL, tmp_path / name, "cpu")
-    of_whole, of_groups = (records.load_scores(tmp_path / name) for name in ("whole", "groups"))
+    of_whole, of_groups = (load_scores(tmp_path / name) for name in ("whole", "groups"))
     keys = ["seed", "step", "episode"]
     of_whole, of_groups = (table.sort_values(keys).reset_index() for table in (of_whole, of_groups))
     assert np.allclose(of_whole["return"], of_groups["return"], atol=1e-3)

@@ -11,7 +11,7 @@ from child import Child
 from toy import TASK, lines_of, runs_of
 
 from algorithms.iql import IQL
-from bench import records, runner
+from bench import load_scores, records, runner
 from bench.errors import UserError
 from bench.recorded import folder_of as folder_of_run
 from bench.runner import execute, is_finished
@@ -68,7 +68,7 @@ def test_a_group_that_does_not_fit_is_split(tmp_path, monkeypatch, often, row, w
             one, other = (folder_of_run(part, place) for place in (results, tmp_path / "planned"))
             assert lines_of(one) == lines_of(other)
             assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
-        scores = records.load_scores(results)
+        scores = load_scores(results)
         assert not scores.duplicated(["seed", "step", "episode"]).any()
         assert set(scores.seed) == {0, 1, 2}
         times += 1

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.bootstrap import REPLICATES
+from bench.captions import seed_count, seeds_of
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
 from bench.leaderboard.pages.parts import row_cell, settings_cell
 from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Table, number
 from bench.leaderboard.words import MEAN_ONLY, bar, counted, marks_of, metric_cell, notices, span_of
 from bench.records import inference_label
-from bench.report import seed_count, seeds_of
 from bench.scores import Row
 from bench.stats import Estimate, Summary
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bench import report
+from bench import captions, report
 from bench.data.card import Card, from_json, show
 from bench.leaderboard import figures, plots
 from bench.leaderboard.board import Board
@@ -91,7 +91,7 @@ def _table(board: Board, summary: Summary, task: str) -> Table:
         lines.append(Line([
             row_cell(board, row), task_cell(summary, row, task),
             Cell("", bar=picture, sort=math.nan) if picture else EMPTY,
-            Cell(str(report.seed_count(scores, row, task)), sort=float(report.seed_count(scores, row, task))),
+            Cell(str(captions.seed_count(scores, row, task)), sort=float(captions.seed_count(scores, row, task))),
             Cell(each), settings_cell(scores, row),
         ]))  # fmt: skip
     return Table(

@@ -180,7 +180,35 @@ def test_a_secondary_source_says_so_under_every_table(tmp_path: Path) -> None:
     text = SINGLE.strip() + ",status\n" + "P,gamble,0,10,secondary: read in a talk\n"
     publish(tmp_path, "talk", text)
     shown = render(tmp_path)
-    assert shown.count("[reported: talk]: Authors of talk (read in a talk) (secondary source: not the") == 5
+    said = "[reported: talk]: Authors of talk (read in a talk) (secondary source: not the"
+    assert shown.count(said) == shown.count("### ") == 2
+
+
+def test_optimistic_scores_say_so_in_their_badge_and_below(tmp_path: Path) -> None:
+    publish(tmp_path, "best", SINGLE.strip() + ",status\n" + "P,gamble,0,10,optimistic\n")
+    shown = render(tmp_path)
+    assert "| P [reported: best, optimistic] |" in shown
+    assert "[reported: best, optimistic]: Authors of best (optimistic: the best evaluation of each" in shown
+
+
+def test_means_alone_make_no_empty_tables(tmp_path: Path) -> None:
+    publish(tmp_path, "paper", "algorithm,task,mean,std,n_seeds\nP,gamble,10,1,3\nQ,gamble,20,1,3\n")
+    shown = render(tmp_path)
+    assert shown.count("### ") == 2
+    assert "Bold" not in shown
+
+
+def test_many_algorithms_on_few_tasks_stand_in_lines(tmp_path: Path) -> None:
+    lines = "".join(f"A{number},gamble,{number},1,3\n" for number in range(9))
+    publish(tmp_path, "paper", "algorithm,task,mean,std,n_seeds\n" + lines)
+    shown = render(tmp_path)
+    assert "| Algorithm            |        gamble |" in shown
+    assert "| A8 [reported: paper] | 8.0 ± 1.0 (3) |" in shown
+
+
+def test_it_is_said_where_nobody_reports_scores_on_the_suite(tmp_path: Path) -> None:
+    write_run(tmp_path, "gamble", "iql", {0: 0.5, 1: 0.6})
+    assert "no scores that others report on diagnostic in results/published: bench import" in render(tmp_path)
 
 
 def test_steps_of_one_source_are_rows_of_their_own(tmp_path: Path) -> None:
