@@ -85,13 +85,14 @@ def _table(board: Board, summary: Summary, task: str) -> Table:
     for row in rows:
         e = summary.tasks.get((row, task))
         picture = bar(e, span, board.look[row].color) if e else None
+        seeds = captions.seed_count(scores, row, task)
         cells = scores.cells[row, task]
         values = [Cell(f"{100 * cells[seed].score:z.1f}" if seed in cells else "–") for seed in sorted(cells)]
         each = ", ".join("–" if text.text == "nan" else text.text for text in values)
         lines.append(Line([
             row_cell(board, row), task_cell(summary, row, task),
             Cell("", bar=picture, sort=math.nan) if picture else EMPTY,
-            Cell(str(captions.seed_count(scores, row, task)), sort=float(captions.seed_count(scores, row, task))),
+            Cell(str(seeds), sort=float(seeds)),
             Cell(each), settings_cell(scores, row),
         ]))  # fmt: skip
     return Table(
