@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.execution import Progress
 from bench.executors.interface import Job
+from bench.lock import HeldError
 from bench.plan import Run
-from bench.runner import Progress
 
 SUMMARY = {"train_seconds": 1.0, "waiting_seconds": 0.0, "diverged": []}
 
@@ -29,7 +30,9 @@ def make_job(results: Path, algorithm: str, seed: int = 0, **settings: Any) -> J
 
 
 def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dict[str, Any]:
-    """What the run is called: well, wrong, broken, killed, killed-once, slow, slow-once, gpu."""
+    """What the run is called: well, wrong, broken, killed, killed-once, slow, slow-once, held."""
+    if run.algorithm == "held":
+        raise HeldError("its folder is being worked on by process 1 on far since noon; wait")
     report(Progress(3, 0.1, None))
     before = results / f"{run.algorithm}-{run.seeds[0]}-was-here"
     first = not before.exists()

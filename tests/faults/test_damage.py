@@ -8,7 +8,8 @@ from toy import TASK, folder_of, lines_of, runs_of
 
 from algorithms.iql import IQL
 from bench import checkpoint
-from bench.runner import execute, is_finished
+from bench.recorded import is_finished
+from bench.runner import execute
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("quick")]
 NAMES = (checkpoint.NEWEST, checkpoint.PREVIOUS)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from child import Child, assert_same, run_of
 
-from bench.runner import is_finished
+from bench.recorded import is_finished
 
 pytestmark = pytest.mark.fault
 
