@@ -77,6 +77,7 @@ class Execution:
         self.train_seconds, self.eval_seconds, self.waiting_seconds = 0.0, 0.0, 0.0
         self.score: float | None = None
         self.resumed: list[int] = []
+        self.saved = time.monotonic()  # when the newest checkpoint was
         with records.writing(folder):
             records.drop_cut_line(folder)
             if records.read_run(folder)[0] is None:
@@ -91,6 +92,8 @@ class Execution:
                 if goal >= self.population.step:
                     self._train(goal)
                     self._start_evaluation(goal)
+                    if self.evaluator.done:  # always, where it was played in this process
+                        self._finish_evaluation()
                     self._checkpoint()
             self._finish_evaluation()
             self._checkpoint()
@@ -106,7 +109,7 @@ class Execution:
 
     def _train(self, goal: int) -> None:
         """Updates up to `goal`, in slices that are long enough to cost nothing and short enough to report."""
-        size, saved = 1, time.monotonic()
+        size = 1
         while self.population.step < goal:
             start = time.monotonic()
             self.population.update(min(size, goal - self.population.step))
@@ -117,9 +120,8 @@ class Execution:
             if self.evaluator.done:
                 self._finish_evaluation()
             # A clock that was set back must not put the next checkpoint off.
-            due = abs(time.monotonic() - saved) > CHECKPOINT_SECONDS
-            if due and self._checkpoint():
-                saved = time.monotonic()
+            if abs(time.monotonic() - self.saved) > CHECKPOINT_SECONDS:
+                self._checkpoint()
 
     def _start_evaluation(self, step: int) -> None:
         """Evaluate under every inference setting that has no complete record of this step yet."""
@@ -163,13 +165,13 @@ class Execution:
                 self.score = float(scores.mean()) if scores.size else None
         self.report(Progress(self.population.step, self.train_seconds, self.score))
 
-    def _checkpoint(self) -> bool:
-        """Store where to continue; False during an evaluation.
+    def _checkpoint(self) -> None:
+        """Store where to continue; not during an evaluation.
 
         Who continued from there would not know that an evaluation was lost.
         """
         if not self.evaluator.idle:
-            return False
+            return
         about = {
             "device": self.device,
             "train_seconds": self.train_seconds,
@@ -183,7 +185,7 @@ class Execution:
             checkpoint.save(
                 self.folder, Checkpoint(self.population.step, self.population.state_dict(), about)
             )
-        return True
+        self.saved = time.monotonic()
 
     def _resume(self) -> None:
         found, notes = checkpoint.load(self.folder)

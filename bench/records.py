@@ -350,7 +350,8 @@ def _parse(text: str) -> Any:
     is nested too deeply.
     """
     value = json.loads(text)
-    return value if text.isprintable() and "\\" not in text else _printable(value)
+    plain = "\\" not in text and text.replace("\n", "").isprintable()  # no string of JSON holds a line break
+    return value if plain else _printable(value)
 
 
 def _printable(value: Any) -> Any:

@@ -280,3 +280,20 @@ def test_seeds_in_groups_are_the_same_seeds(tmp_path):
     keys = ["seed", "step", "episode"]
     of_whole, of_groups = (table.sort_values(keys).reset_index() for table in (of_whole, of_groups))
     assert np.allclose(of_whole["return"], of_groups["return"], atol=1e-3)
+
+
+def test_every_evaluation_is_followed_by_a_checkpoint_however_short_the_time_between_them(tmp_path):
+    [run] = runs_of()
+    seen = []
+
+    def stop(progress):
+        file = tmp_path / "runs" / "toy" / "line" / "algo" / run.id / "checkpoint.safetensors"
+        seen.append((progress.step, file.exists()))
+        if progress.step > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, TASK, IQL, tmp_path, "cpu", stop)
+    assert not any(there for step, there in seen if step < 20)
+    assert seen[-1][1]
+    assert execute(run, TASK, IQL, tmp_path, "cpu")["resumed"] == [20]

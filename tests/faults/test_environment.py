@@ -78,6 +78,7 @@ def test_an_environment_that_hangs_in_compiled_code_ends_its_process(tmp_path, w
     row("an environment hangs in compiled code", 1, "its process ended, the trace in error.txt; resumed")
 
 
+@pytest.mark.whole
 def test_beside_others_only_the_run_fails_whose_environment_hangs_in_compiled_code(tmp_path, row) -> None:
     runs = [run_on("Stuck"), run_on("sound"), run_on("other"), run_on("another")]
     ends = {}

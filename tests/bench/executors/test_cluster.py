@@ -190,6 +190,16 @@ def start_slurm(folder):
     slurm.SlurmMachines(folder, [], 1, None)
 
 
+def test_where_no_ray_cluster_answers_it_is_said(tmp_path, monkeypatch):
+    class Ray:
+        def init(**options):
+            raise ConnectionError("Could not find any running Ray instance.\nand more")
+
+    monkeypatch.setitem(sys.modules, "ray", Ray)
+    with pytest.raises(UserError, match=r"no Ray cluster at 'head:1' \(.* instance\.\); start one with `ray"):
+        RayMachines("head:1", 1, 0, tmp_path / "log")
+
+
 @pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])
 def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monkeypatch, package, start):
     monkeypatch.setitem(sys.modules, package, None)

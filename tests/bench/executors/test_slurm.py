@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from executor_work import resumed
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 CONFIGURATION = """
@@ -95,8 +96,8 @@ def test_a_job_that_is_preempted_makes_the_records_of_an_undisturbed_one(slurm, 
     requeued = []
 
     def requeue(results):
-        files = lambda: list(results.glob("runs/*/*/iql/*/evaluations.jsonl"))  # noqa: E731
-        wait_for(lambda: files() and files()[0].read_text())
+        files = lambda: list(results.glob("runs/*/*/iql/*/checkpoint.safetensors"))  # noqa: E731
+        wait_for(files)
         job = next(line.split()[0] for line in queue() if line.endswith("RUNNING"))
         assert subprocess.run(["scontrol", "requeue", job]).returncode == 0
         requeued.append(job)
@@ -104,6 +105,8 @@ def test_a_job_that_is_preempted_makes_the_records_of_an_undisturbed_one(slurm, 
     options = ["--executor", "slurm", "--slurm", "time=10", "--jobs", "1"]
     same_records(["iql", "bc"], options, steps=1200, meanwhile=requeue)
     assert len(requeued) == 1
+    assert sorted(map(len, resumed(tmp_path / "there"))) == [0, 1]
+    assert max(map(max, filter(None, resumed(tmp_path / "there")))) > 0
     (log,) = tmp_path.glob(f"there/jobs/*/{requeued[0]}_0_log.err")
     assert "Bypassing signal SIGTERM" in log.read_text()
     assert len(list(tmp_path.glob("there/jobs/*/*.pkl"))) == 4  # two jobs of one array, two results
