@@ -17,6 +17,7 @@ from bench.conformance import check
 from bench.data.commands import add_parser as add_data_parser
 from bench.doctor.commands import add_parser as add_doctor_parser
 from bench.errors import UserError, printable
+from bench.execution import Report
 from bench.paper.commands import add_parser as add_paper_parser
 from bench.plan import Run
 from bench.published.commands import add_parser as add_import_parser
@@ -24,7 +25,7 @@ from bench.registry import find_algorithm
 from bench.regress import add_parser as add_regress_parser
 from bench.replay import add_parser as add_evaluate_parser
 from bench.reporting import add_parsers as add_reporting_parsers
-from bench.runner import Report, execute
+from bench.runner import execute
 from bench.running import Catalogue, carry_out_here
 from bench.running import add_parser as add_run_parser
 from bench.scaling.commands import add_parser as add_scaling_parser

@@ -16,6 +16,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,10 @@ LIMIT_SECONDS = 120.0  # without one, an owner on another machine is taken to be
 ATTEMPTS = 100  # every one of which another process was faster
 
 
+class HeldError(UserError):
+    """Another process works on the run: nothing is wrong with it."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """Who holds a lock."""
@@ -40,11 +45,11 @@ class Owner:
     started: str  # when the process was, in ticks of the machine; empty where that is not known
     since: str  # for the reader; never compared
 
-    def alive(self, file: Path) -> bool:
-        """Whether it still works; `file` is the one that it touches."""
+    def alive(self, file: Path, now: float | None = None) -> bool:
+        """Whether it still works; `file` is the one that it touches. now: as `clock` says; None: ask it."""
         if self.place == _place():
             return _started(self.pid) == self.started
-        return _is_fresh(file)
+        return _is_fresh(file, now)
 
 
 class Lock:
@@ -115,7 +120,7 @@ class Lock:
         heirs: list[Path] = []
         while holder is not None:
             if holder.alive(file):
-                raise UserError(
+                raise HeldError(
                     f"{self.folder} is being worked on by process {holder.pid} on {holder.host} since "
                     f"{holder.since}; wait until it ends, or stop it: the same command then continues"
                 )
@@ -134,6 +139,26 @@ class Lock:
         for heir in heirs:
             heir.unlink(missing_ok=True)
         return True
+
+
+def living_owner(folder: Path, now: float | None = None) -> Owner | None:
+    """Who works on the run of a folder; None: nobody, or one that is dead. now: as for Owner.alive."""
+    path = folder / "lock"
+    holder = _read(path)
+    return holder if holder is not None and holder.alive(path, now) else None
+
+
+def clock(folder: Path) -> float:
+    """The time by the clock of the file system of a folder; that of this machine where it cannot be had."""
+    probe = folder / f"lock.{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink()
 
 
 def _create(path: Path, source: Path) -> bool:
@@ -164,19 +189,16 @@ def _read(path: Path) -> Owner | None:
         return Owner(f"unreadable-{node}", "an unknown machine", "", 0, "", "an unknown time")
 
 
-def _is_fresh(file: Path) -> bool:
+def _is_fresh(file: Path, now: float | None) -> bool:
     """Whether a sign of life is recent, by the clock of the file system.
 
     One from the future is as old as one from the past: a clock was set, and who lives will soon touch it.
     """
-    probe = file.with_name(f"lock.{secrets.token_hex(8)}")
+    now = clock(file.parent) if now is None else now
     try:
-        probe.touch()
-        return abs(probe.stat().st_mtime - file.stat().st_mtime) <= LIMIT_SECONDS
+        return abs(now - file.stat().st_mtime) <= LIMIT_SECONDS
     except FileNotFoundError:
         return False
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def _place() -> str:

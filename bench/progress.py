@@ -10,11 +10,12 @@ from bench.plan import Run
 
 
 class Display:
-    """Listens to events of runs. A context manager; `errors` holds what failed, by title of the run."""
+    """Listens to events of runs. A context manager; `errors` says what did not end well, by title of run."""
 
     def __init__(self, runs: int, console: Console) -> None:
         self.console = console
         self.errors: dict[str, str] = {}
+        self.failures = 0  # errors of runs that no other process works on
         self.finished, self.planned = 0, runs
         self.train_seconds, self.waiting_seconds = 0.0, 0.0
         self.progress = Progress(
@@ -65,7 +66,8 @@ class Display:
         if event.error is not None:
             other = run.title in self.errors  # other seeds or settings of the same algorithm on the same task
             self.errors[f"{run.title}, run {run.id}" if other else run.title] = event.error
-            self._say(f"{place} {run.title}: failed")
+            self.failures += not event.held
+            self._say(f"{place} {run.title}: {'another process works on it' if event.held else 'failed'}")
         elif event.summary is not None:
             train, waiting = event.summary["train_seconds"], event.summary["waiting_seconds"]
             self.train_seconds, self.waiting_seconds = (

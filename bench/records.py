@@ -10,7 +10,8 @@
                             seeds of other runs (bench/splitting.py)
         error.txt           the trace of the exception that stopped it, until it is finished
         weights.safetensors the final parameters of all seeds
-        summary.json        seconds, speed, diverged seeds, notes; its presence means "finished"
+        summary.json        seconds, speed, diverged seeds, notes, updates after which it was resumed; its
+                            presence means "finished"
 
 A line of `evaluations.jsonl` has `seed, step, inference, status ("ok" or "diverged"), returns,
 success, lengths (one number per episode; null for a diverged seed, success null where the task has
@@ -158,8 +159,14 @@ def drop_cut_line(path: Path) -> None:
 
 def ends_cut(path: Path) -> bool:
     """Whether the last line of the evaluations in `path` is unfinished."""
-    file = path / "evaluations.jsonl"
-    return file.exists() and not file.read_bytes().endswith(b"\n") and file.stat().st_size > 0
+    try:
+        with open(path / "evaluations.jsonl", "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+    except FileNotFoundError:
+        return False
 
 
 def read_run(path: Path) -> tuple[RunRecord | None, list[str]]:
@@ -289,7 +296,8 @@ def _parse(text: str) -> Any:
     is nested too deeply.
     """
     value = json.loads(text)
-    return value if text.isprintable() and "\\" not in text else _printable(value)
+    plain = "\\" not in text and text.replace("\n", "").isprintable()  # no string of JSON holds a line break
+    return value if plain else _printable(value)
 
 
 def _printable(value: Any) -> Any:

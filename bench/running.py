@@ -26,9 +26,9 @@ from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds, plan
 from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
+from bench.recorded import is_finished
 from bench.registry import Entry, find_algorithm, find_algorithms
 from bench.reporting import add_results
-from bench.runner import is_finished
 from bench.task import Suite
 
 
@@ -131,7 +131,8 @@ def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
     print(f"{done} of {display.planned} runs finished in {seconds:.0f} s{display.share()}", end="; ")
     print(f"records in {options.results}")
     if display.errors:
-        print("Next: bench status    or the same command with --only-failed")
+        again = "with --only-failed" if display.failures else "again"
+        print(f"Next: bench status    or the same command {again}")
     print(f"Next: bench report {suite.name}    bench leaderboard")
     return 1 if display.errors else 0
 

@@ -40,6 +40,32 @@ def is_split(folder: Path) -> bool:
     return (folder / MARK).exists()
 
 
+def parts(folder: Path, seeds: Sequence[int] = ()) -> list[tuple[Path, Sequence[int]]]:
+    """The folders that stand for the run of a folder: itself, or those of its halves. With the seeds of each.
+
+    A run whose split.json is no file of ours stands for itself.
+    """
+    found, waiting, seen = [], [(folder, seeds)], set()
+    while waiting:
+        own, group = waiting.pop(0)
+        halves_of = [] if own in seen else _halves_of(own)
+        seen.add(own)
+        waiting[:0] = halves_of
+        if not halves_of:
+            found.append((own, group))
+    return found
+
+
+def _halves_of(folder: Path) -> list[tuple[Path, Sequence[int]]]:
+    """What split.json says; nothing where there is none, or none that could be of `split`."""
+    try:
+        content = json.loads((folder / MARK).read_text())
+        named = list(zip(content["runs"], content["seeds"], strict=True))
+        return [(folder.with_name(name), [int(seed) for seed in seeds]) for name, seeds in named]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def split(run: Run, folder: Path, device: str) -> str:
     """Replace a run by its halves for good; the sentence that says so. Its evaluations are kept unread.
 
@@ -55,7 +81,11 @@ def split(run: Run, folder: Path, device: str) -> str:
         f"{len(run.seeds)} seeds do not fit into the memory of {device} together; "
         f"{first} are trained first, then {second}, as two runs"
     )
-    content = {"because": sentence, "runs": [half.id for half in halves(run)]}
+    content = {
+        "because": sentence,
+        "runs": [half.id for half in halves(run)],
+        "seeds": [half.seeds for half in halves(run)],
+    }
     records.write_json(folder / MARK, content)
     (folder / "run.json").unlink(missing_ok=True)
     checkpoint.discard(folder)
@@ -86,5 +116,6 @@ def merged(summaries: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> dict
         "execution": first["execution"],
         "updates_per_second": round(updates / max(train, 1e-9), 3),
         "diverged": sorted({*first["diverged"], *second["diverged"]}),
+        "resumed": [*first.get("resumed", []), *second.get("resumed", [])],
         "notes": list(dict.fromkeys([*notes, *first.get("notes", []), *second.get("notes", [])])),
     }

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bench import splitting
 from bench.executors import state
 from bench.listing import suite_of
+from bench.lock import clock, living_owner
+from bench.records import ends_cut
 from bench.reporting import add_results
 from bench.task import Suite
 
 STATES = {
-    "running": "its process was heard of in the last two minutes",
+    "running": "a living process holds its lock",
     "queued": "a command that is being carried out, or SLURM, has it waiting",
     "stopped": "begun or planned, and nobody works on it; the same command continues it",
     "failed": "the last attempt ended with an error; see --only-failed of `bench run`",
-    "finished": "its records are complete",
+    "finished": "its summary is there, and its last line is whole; `bench doctor` reads all lines",
 }
 SHOWN = 20  # runs of one state in the table
 WATCH_SECONDS = 2.0
@@ -67,50 +70,78 @@ def add_parser(commands: Any, suites: Mapping[str, Suite]) -> None:
 
 def read_status(results: Path, suite: str | None = None, at: float | None = None) -> list[Status]:
     """All runs below `results` that have a folder or are planned, as they are at a time (default: now)."""
-    at = time.time() if at is None else at
+    at = clock(results) if at is None else at
     planned = {
-        run["path"]: (plan, run)
+        run["path"]: _Known(plan, run)
         for plan in state.read_plans(results, at)
         for run in plan.runs
         if isinstance(run.get("path"), str) and suite in (None, run.get("suite"))
     }
     paths = {str(path.relative_to(results)) for path in (results / "runs").glob(f"{suite or '*'}/*/*/*/")}
-    return [
-        _read(results, path, planned.get(path, (None, {})), at) for path in sorted(paths | planned.keys())
-    ]
+    known = {path: planned.get(path, _Known()) for path in paths | planned.keys()}
+    for path in sorted(known):
+        _replace_by_halves(results, path, known)
+    return [_read(results, path, known[path], at) for path in sorted(known)]
 
 
-def _read(
-    results: Path, path: str, planned: tuple[state.PlanRecord | None, Mapping[str, Any]], at: float
-) -> Status:
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a run besides its folder: its plan, and the folders of what it is a half of."""
+
+    plan: state.PlanRecord | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    wholes: Sequence[Path] = ()
+
+
+def _replace_by_halves(results: Path, path: str, known: dict[str, _Known]) -> None:
+    """A run whose seeds did not fit into memory together is shown as the runs that stand for it."""
     folder = results / path
-    plan, known = planned
+    if not splitting.is_split(folder):
+        return
+    halves = splitting.parts(folder)
+    if [part for part, _ in halves] == [folder]:  # its split.json cannot be read
+        return
+    whole = known.pop(path)
+    for part, seeds in halves:
+        name = str(part.relative_to(results))
+        own = known.get(name, _Known())
+        info = own.info or {**whole.info, "seeds": seeds}
+        known[name] = _Known(own.plan or whole.plan, info, (*own.wholes, folder))
+
+
+def _read(results: Path, path: str, known: _Known, at: float) -> Status:
+    folder = results / path
     suite, task, algorithm, run = path.split("/")[1:5]
-    name = (suite, task, known.get("algorithm", algorithm), run)
-    if (folder / "summary.json").exists():
+    name = (suite, task, known.info.get("algorithm", algorithm), run)
+    if (folder / "summary.json").exists() and not ends_cut(folder):
         return Status(*name, state="finished")
-    info = (state.read(folder / "run.json") or {}) | dict(known)
+    info = (state.read(folder / "run.json") or {}) | dict(known.info)
     name = (suite, task, info.get("algorithm", algorithm), run)
-    failure = state.read(folder / "failed.json")
-    progress = state.read(folder / "progress.json") or {}
+    failure = _first(own / "failed.json" for own in (folder, *known.wholes))
+    owner = living_owner(folder, at)
+    # Halves are trained in turn by the process of the whole, which writes into the folder of the whole.
+    working = (folder, *known.wholes) if owner is not None else (folder,)
+    progress = _first(own / "progress.json" for own in working) or {}
     since = state.heard(folder)
     told = progress or failure or {}
     return Status(
         *name,
-        state=_state(plan, failure, since is not None and at - since <= state.SILENCE_SECONDS),
+        state="running" if owner is not None else _state(known.plan, failure),
         seeds=info.get("seeds", ()),
         step=max(progress.get("step", 0), _last_step(folder / "evaluations.jsonl")),
         steps=info.get("steps"),
         heard=None if since is None else max(0.0, at - since),
-        host=told.get("host") or (state.read(folder / "lock") or {}).get("host"),
+        host=owner.host if owner is not None else told.get("host"),
         attempt=progress.get("attempt") or (failure or {}).get("attempts"),
         error=(failure or {}).get("error"),
     )
 
 
-def _state(plan: state.PlanRecord | None, failure: Mapping[str, Any] | None, heard: bool) -> str:
-    if heard:
-        return "running"
+def _first(paths: Iterable[Path]) -> dict[str, Any] | None:
+    return next((found for found in map(state.read, paths) if found is not None), None)
+
+
+def _state(plan: state.PlanRecord | None, failure: Mapping[str, Any] | None) -> str:
     waits = plan is not None and not plan.ended and (plan.looked_after or plan.executor == "slurm")
     if plan is not None and waits and (failure is None or str(failure.get("time")) < plan.created):
         return "queued"

@@ -8,6 +8,7 @@ import io
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from synthetic import write_run  # noqa: E402
 from bench.cli import main  # noqa: E402
 from bench.executors.local import Local  # noqa: E402
 from bench.memory import largest_resident  # noqa: E402
+from bench.records import read_runs  # noqa: E402
 from bench.status import read_status  # noqa: E402
 
-SEEDS, TASKS, REPLICATES = 5, 20, 200
+SEEDS, ALGORITHMS, TASKS, REPLICATES = 5, 20, 50, 200
 
 
 def execute(runs: int, processes: int, timeout: float | None) -> None:
@@ -43,32 +45,32 @@ def execute(runs: int, processes: int, timeout: float | None) -> None:
 
 
 def read(runs: int) -> None:
+    """ALGORITHMS x TASKS x groups of seeds: a report compares all pairs of algorithms, so these stay as many."""
     with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
         for number in range(runs):
-            algorithm, task = divmod(number, TASKS)
-            scores = {seed: 0.5 + 0.01 * seed for seed in range(SEEDS)}
-            write_run(
-                Path(folder), f"t{task}", f"a{algorithm}", scores, run_id=f"{number:012x}", evaluations=2
-            )
-        start = time.monotonic()
-        assert len(read_status(Path(folder))) == runs
-        status = time.monotonic() - start
-        start = time.monotonic()
-        with redirect_stdout(io.StringIO()):
-            main(
-                [
-                    "report",
-                    "diagnostic",
-                    "--replicates",
-                    str(REPLICATES),
-                    "--format",
-                    "csv",
-                    "--results",
-                    folder,
-                ]
-            )
-        report = time.monotonic() - start
-        print(f"{runs} recorded runs: status {status:.2f} s, report {report:.2f} s", flush=True)
+            group, cell = divmod(number, ALGORITHMS * TASKS)
+            algorithm, task = divmod(cell, TASKS)
+            scores = {SEEDS * group + seed: 0.5 + 0.01 * seed for seed in range(SEEDS)}
+            write_run(results, f"t{task}", f"a{algorithm}", scores, run_id=f"{number:012x}", evaluations=2)
+        command = ["report", "diagnostic", "--replicates", str(REPLICATES), "--format", "csv"]
+        seconds = {
+            "status": timed(lambda: read_status(results)),
+            "loading": timed(lambda: read_runs(results)),
+            "report": timed(lambda: main([*command, "--results", folder])),
+        }
+        said = ", ".join(
+            f"{what} {wall:.2f} s ({own:.2f} s of a core)" for what, (wall, own) in seconds.items()
+        )
+        print(f"{runs} recorded runs: {said}", flush=True)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of a core."""
+    start, own = time.monotonic(), time.process_time()
+    with redirect_stdout(io.StringIO()):
+        work()
+    return time.monotonic() - start, time.process_time() - own
 
 
 if __name__ == "__main__":

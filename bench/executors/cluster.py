@@ -11,11 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench import splitting
 from bench.errors import UserError
+from bench.execution import Progress
 from bench.executors import state
 from bench.executors.interface import Event, Job, Listener, carry_out, failed, prepare_process
 from bench.executors.local import duration
-from bench.runner import Progress, is_finished
+from bench.lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, living_owner
+from bench.recorded import is_finished
 
 WATCH_SECONDS = 2.0  # between two looks at the progress of all runs
 VISIBLE_SECONDS = 30.0  # a new file may take so long to be seen over NFS
@@ -122,14 +125,14 @@ def serve(text: str) -> str:
         return json.dumps({"summary": None, "error": str(error)})
     os.chdir(job.folder)
     prepare_process(job.threads)
-    _wait_for_another(job.path / "lock")
+    _wait_for_another(job.path)
     reached: deque[Progress] = deque(maxlen=1)
     if is_finished(job.run, Path(job.results)):  # SLURM may requeue what has just ended
         event = Event(job.run, summary=state.read(job.path / "summary.json"))
     else:
         event = carry_out(job, reached.append)
     last = asdict(reached[-1]) if reached else None
-    return json.dumps({"summary": event.summary, "error": event.error, "progress": last})
+    return json.dumps({"summary": event.summary, "error": event.error, "held": event.held, "progress": last})
 
 
 def _events(job: Job, text: str) -> Iterator[Event]:
@@ -137,7 +140,10 @@ def _events(job: Job, text: str) -> Iterator[Event]:
     said = json.loads(text)
     if said.get("progress"):
         yield Event(job.run, Progress(**said["progress"]))
-    yield failed(job, said["error"]) if said["error"] else Event(job.run, summary=said["summary"])
+    if said.get("held") or not said["error"]:
+        yield Event(job.run, summary=said["summary"], error=said["error"], held=bool(said.get("held")))
+    else:
+        yield failed(job, said["error"])
 
 
 def _check_shared(job: Job) -> None:
@@ -157,23 +163,12 @@ def _check_shared(job: Job) -> None:
         )
 
 
-def _wait_for_another(lock: Path) -> None:
-    """Wait while a process on another machine, or a living one here, says that it works on the run.
+def _wait_for_another(folder: Path) -> None:
+    """Wait while another process works on a run.
 
-    When a machine is lost nobody can tell it from one that does not answer; its heartbeat can. What is to
+    When a machine is lost nobody can tell it from one that does not answer; its sign of life can. What is to
     be done with a lock that stays is for the runner to say.
     """
-    until = time.monotonic() + state.SILENCE_SECONDS + state.BEAT_SECONDS
-    while time.monotonic() < until and _is_held(lock):
+    until = time.monotonic() + LIMIT_SECONDS + HEARTBEAT_SECONDS
+    while time.monotonic() < until and any(living_owner(part) for part, _ in splitting.parts(folder)):
         time.sleep(1.0)
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        fresh = time.time() - lock.stat().st_mtime <= state.SILENCE_SECONDS
-    except OSError:
-        return False
-    holder = state.read(lock) or {}
-    if holder.get("host") != socket.gethostname():
-        return fresh
-    return fresh and Path(f"/proc/{holder.get('pid')}").exists()

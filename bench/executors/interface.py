@@ -12,9 +12,10 @@ import torch
 
 from bench import records
 from bench.errors import UserError
+from bench.execution import Progress, Report
 from bench.executors import state
+from bench.lock import HeldError
 from bench.plan import Run
-from bench.runner import Progress, Report
 
 KILLED = "its process was killed (out of memory?)"
 
@@ -65,12 +66,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a run: `progress` while it works, then `summary`, or `error` (a sentence)."""
+    """What happened to a run: `progress` while it works, then `summary`, or `error` (a sentence).
+
+    held: the error is that another process works on it, which will say how it ends.
+    """
 
     run: Run
     progress: Progress | None = None
     summary: Mapping[str, Any] | None = None
     error: str | None = None
+    held: bool = False
 
 
 Listener = Callable[[Event], None]
@@ -103,6 +108,8 @@ def carry_out(job: Job, report: Report = lambda _: None) -> Event:
         try:
             work = resolve_name(job.work)
             summary = work(job.run, Path(job.results), job.device, job.workers, told)
+        except HeldError as error:
+            return Event(job.run, error=str(error), held=True)
         except UserError as error:
             return failed(job, str(error))
         except Exception:

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
+from bench.execution import Progress
 from bench.executors.interface import KILLED, Event, Job, Listener, carry_out, failed, prepare_process
-from bench.runner import Progress
 
 LONGEST_WAIT = 3600.0  # seconds; only an upper bound of one wait
 
@@ -139,7 +139,7 @@ class _Worker:
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode
-            return KILLED if code == -signal.SIGKILL else f"its process ended with exit code {code}"
+            return KILLED if code == -signal.SIGKILL else _ended_with(code, self.job)
         if event is None:
             self.started = time.monotonic()
             return None
@@ -155,6 +155,13 @@ class _Worker:
         if self.pipe is not None:
             self.pipe.close()
         self.process, self.pipe, self.job = None, None, None
+
+
+def _ended_with(code: int, job: Job | None) -> str:
+    """How a process ended itself, and where it has left the trace of its threads (see bench/watchdog.py)."""
+    said = f"its process ended with exit code {code}"
+    trace = job.path / "error.txt" if job else None
+    return f"{said}; the trace is in {trace}" if trace and trace.exists() else said
 
 
 def duration(seconds: float) -> str:

@@ -4,12 +4,13 @@
                                            heartbeat while somebody looks after them
     results/runs/.../<run id>/progress.json   how far a working run is, replaced every few seconds
     results/runs/.../<run id>/failed.json     why the last attempt failed; gone when a later one succeeds
-    results/runs/.../<run id>/lock            its mtime is the heartbeat of the process that works on the run
 
+Who works on a run is said by its lock, see bench/lock.py.
 None of them is a record: no number of a report depends on them.
 """
 
 import json
+import math
 import os
 import socket
 import threading
@@ -23,17 +24,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench import splitting
+from bench.execution import Progress
+from bench.lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, clock
 from bench.plan import Run
 from bench.records import run_path, write_json
-from bench.runner import Progress
 
 PROGRESS_SECONDS = 2.0  # between two writes of progress.json
-BEAT_SECONDS = 15.0  # between two heartbeats of a plan
-SILENCE_SECONDS = 120.0  # who was not heard of for so long does not work any more
 
 
 class Diary:
-    """Keeps progress.json of one attempt while it lasts. A disk that is full or gone stops no training."""
+    """Keeps progress.json of one attempt, from its first word until it ends: before, another process may be
+    working on the run. A disk that is full or gone stops no training.
+    """
 
     def __init__(self, folder: Path, steps: int, attempt: int) -> None:
         self.path = folder / "progress.json"
@@ -43,20 +46,18 @@ class Diary:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        self.written = -PROGRESS_SECONDS
+        self.written = -math.inf
 
     def __enter__(self) -> "Diary":
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
         self.about["started"] = now()
-        self._replace({"step": 0, "seconds": 0.0, "score": None})
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        if math.isfinite(self.written):
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def write(self, progress: Progress) -> None:
         if time.monotonic() - self.written >= PROGRESS_SECONDS:
@@ -67,6 +68,7 @@ class Diary:
         self.written = time.monotonic()
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         with suppress(OSError):
+            part.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(json.dumps(self.about | reached) + "\n")
             os.replace(part, self.path)
 
@@ -94,7 +96,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def heard(folder: Path) -> float | None:
-    """When the process that works on a run was last heard of (seconds since the epoch); None: never."""
+    """When a process that worked on a run was last heard of (seconds since the epoch); None: never."""
     times = [_mtime(folder / name) for name in ("lock", "progress.json")]
     return max((at for at in times if at is not None), default=None)
 
@@ -147,7 +149,7 @@ class Plan:
                 write_json(self.path, self.content | {"ended": now()})
 
     def _beat(self) -> None:
-        while not self._over.wait(BEAT_SECONDS):
+        while not self._over.wait(HEARTBEAT_SECONDS):
             with suppress(OSError):
                 os.utime(self.path)
 
@@ -173,7 +175,7 @@ def read_plans(results: Path, at: float) -> list[PlanRecord]:
             continue
         beat = _mtime(path) or 0.0
         ended = bool(content.get("ended"))
-        alive = not ended and at - beat <= SILENCE_SECONDS
+        alive = not ended and at - beat <= LIMIT_SECONDS
         created, executor = str(content.get("created")), str(content.get("executor"))
         found.append(PlanRecord(path, created, executor, content["runs"], ended, alive))
     return found
@@ -192,7 +194,7 @@ def _planned(run: Run, results: Path) -> dict[str, Any]:
 def _forget_plans(results: Path, planned_anew: Iterable[str]) -> None:
     """Remove plans that nobody looks after, where each of their runs is planned anew or has ended."""
     anew = set(planned_anew)
-    for plan in read_plans(results, time.time()):
+    for plan in read_plans(results, clock(results)):
         if not plan.looked_after and all(
             run.get("path") in anew or _has_ended(results / str(run.get("path"))) for run in plan.runs
         ):
@@ -201,7 +203,9 @@ def _forget_plans(results: Path, planned_anew: Iterable[str]) -> None:
 
 
 def _has_ended(folder: Path) -> bool:
-    return (folder / "summary.json").exists() or (folder / "failed.json").exists()
+    return (folder / "failed.json").exists() or all(
+        (part / "summary.json").exists() for part, _ in splitting.parts(folder)
+    )
 
 
 def _mtime(path: Path) -> float | None:

@@ -17,9 +17,9 @@ from bench.listing import suite_of
 from bench.plan import Request, Run, parse_seeds
 from bench.progress import Display
 from bench.protocol import PROTOCOLS
+from bench.recorded import is_finished
 from bench.records import RunRecord, inference_label
 from bench.registry import Entry, find_algorithm
-from bench.runner import is_finished
 from bench.scaling.axes import Variant, plan_variants, scaling_of
 from bench.scaling.compute import CALLS, ROUNDS, milliseconds, network_evaluations
 from bench.scaling.points import Point, as_text, read_milliseconds, read_records, score, write_csv

@@ -1,17 +1,23 @@
 """Work for tests of executors: what a run does is said by the name of its algorithm. No training."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench import records
 from bench.errors import UserError
+from bench.execution import Progress
 from bench.executors.interface import Job
+from bench.lock import HeldError
 from bench.plan import Run
-from bench.runner import Progress
 
 SUMMARY = {"train_seconds": 1.0, "waiting_seconds": 0.0, "diverged": []}
 
@@ -29,7 +35,9 @@ def make_job(results: Path, algorithm: str, seed: int = 0, **settings: Any) -> J
 
 
 def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dict[str, Any]:
-    """What the run is called: well, wrong, broken, killed, killed-once, slow, slow-once, gpu."""
+    """What the run is called: well, wrong, broken, killed, killed-once, exited, slow, slow-once, held."""
+    if run.algorithm == "held":
+        raise HeldError("its folder is being worked on by process 1 on far since noon; wait")
     report(Progress(3, 0.1, None))
     before = results / f"{run.algorithm}-{run.seeds[0]}-was-here"
     first = not before.exists()
@@ -41,6 +49,10 @@ def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dic
             raise ZeroDivisionError("on purpose")
         case "killed", True:
             os.kill(os.getpid(), signal.SIGKILL)
+        case "exited", True:  # as the watchdog does where an environment hangs in compiled code
+            folder = records.run_path(results, run.suite, run.task, run.algorithm, run.id)
+            (folder / "error.txt").write_text("the traces of all threads")
+            os._exit(1)
         case "slow", True:
             # a process of its own, as an environment would be: it must not outlive the run
             child = subprocess.Popen(
@@ -50,3 +62,15 @@ def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dic
             time.sleep(600)
     report(Progress(run.steps, 0.2, 0.5))
     return SUMMARY | {"gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid(), "device": device}
+
+
+def resumed(results: Path) -> list[list[int]]:
+    """For each run the updates after which it was resumed."""
+    found = sorted(results.glob("runs/*/*/*/*/summary.json"))
+    return [json.loads(file.read_text())["resumed"] for file in found]
+
+
+def needs_submitit():
+    """Skip where it is not installed, without importing it: that would set up all logging anew."""
+    if find_spec("submitit") is None:
+        pytest.skip("submitit is not installed: pip install 'offline-bench[slurm]'")

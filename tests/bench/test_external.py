@@ -162,7 +162,7 @@ def test_a_run_is_recorded_reported_and_played_again_in_silence(tmp_path):
 
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     pytest.importorskip("d3rlpy")
-    monkeypatch.setattr("bench.runner.CHECKPOINT_SECONDS", -1)
+    monkeypatch.setattr("bench.execution.CHECKPOINT_SECONDS", -1)
     (entry,) = find_algorithms(["d3rlpy/crr"], EXTERNAL)
     request = Request(tasks="gamble", seeds=(0, 1), steps=30, evaluations=1, episodes=2)
     (run,) = plan(SUITES["diagnostic"], [entry], request)

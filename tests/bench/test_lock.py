@@ -15,7 +15,8 @@ from algorithms.iql import IQL
 from bench import lock
 from bench.errors import UserError
 from bench.lock import Lock
-from bench.runner import execute, is_finished
+from bench.recorded import is_finished
+from bench.runner import execute
 
 
 def held_by(folder, age=0.0, **changes):

@@ -18,12 +18,13 @@ from toy import TASK, assert_equal_files, assert_equal_weights, folder_of, line_
 
 from algorithms.iql import IQL
 from algorithms.sorl import SORL
-from bench import load_scores, records, runner
+from bench import execution, load_scores, records
 from bench.algorithm import Algorithm, BaseConfig, Network
 from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.networks import TanhPolicy
-from bench.runner import execute, is_finished
+from bench.recorded import is_finished
+from bench.runner import execute
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def test_processes_that_step_environments_change_nothing_but_the_time(tmp_path, 
 def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, monkeypatch):
     """Who is killed while an evaluation runs beside training must not lose it."""
     seen = []
-    save = runner._Execution._checkpoint
+    save = execution.Execution._checkpoint
 
     def watched(self):
         stored = save(self)
@@ -241,8 +242,8 @@ def test_no_checkpoint_lies_beyond_an_evaluation_that_is_not_recorded(tmp_path, 
             assert {goal for goal in self.run.eval_steps if goal < step} <= recorded
         return stored
 
-    monkeypatch.setattr(runner._Execution, "_checkpoint", watched)
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(execution.Execution, "_checkpoint", watched)
+    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", 0)
     [run] = runs_of()
     execute(run, TASK, IQL, tmp_path, "cpu", workers=2)
     assert seen
@@ -279,3 +280,20 @@ def test_seeds_in_groups_are_the_same_seeds(tmp_path):
     keys = ["seed", "step", "episode"]
     of_whole, of_groups = (table.sort_values(keys).reset_index() for table in (of_whole, of_groups))
     assert np.allclose(of_whole["return"], of_groups["return"], atol=1e-3)
+
+
+def test_every_evaluation_is_followed_by_a_checkpoint_however_short_the_time_between_them(tmp_path):
+    [run] = runs_of()
+    seen = []
+
+    def stop(progress):
+        file = tmp_path / "runs" / "toy" / "line" / "algo" / run.id / "checkpoint.safetensors"
+        seen.append((progress.step, file.exists()))
+        if progress.step > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, TASK, IQL, tmp_path, "cpu", stop)
+    assert not any(there for step, there in seen if step < 20)
+    assert seen[-1][1]
+    assert execute(run, TASK, IQL, tmp_path, "cpu")["resumed"] == [20]

@@ -3,16 +3,19 @@
 import json
 import os
 import time
+from dataclasses import asdict, replace
 
 import pytest
 from executor_work import make_job, make_run
 from synthetic import write_run
 
+from bench import splitting
 from bench.cli import main
+from bench.execution import Progress
 from bench.executors.interface import Event, carry_out, failed
 from bench.executors.local import Local
 from bench.executors.state import Diary, Plan
-from bench.runner import Progress
+from bench.lock import Lock
 from bench.status import read_status
 
 
@@ -26,19 +29,30 @@ def test_each_state_is_read_from_the_files(tmp_path):
     write_run(tmp_path, "gamble", "left", {0: 0.5}, finished=False)
     with Plan(tmp_path, runs, "bench run", "local") as plan:
         failed(make_job(tmp_path, "broke"), "it broke")
-        with Diary(make_job(tmp_path, "working").path, 10, 1):
+        working = make_job(tmp_path, "working").path
+        working.mkdir(parents=True)
+        lock = Lock(working)
+        lock.acquire()
+        with lock:
             expected = {"waiting": "queued", "working": "running", "broke": "failed"}
             assert states(tmp_path) == expected | {"done": "finished", "left": "stopped"}
             later = time.time() + 600  # nobody was heard of since
-            assert states(tmp_path, later)["working"] == "stopped"
+            assert states(tmp_path, later)["working"] == "running"  # but this process is seen to live
             assert states(tmp_path, later)["waiting"] == "stopped"
+            about = json.loads((working / "lock").read_text())
+            (working / "lock").write_text(json.dumps(about | {"place": "another machine"}))
+            assert states(tmp_path)["working"] == "running"
+            assert states(tmp_path, later)["working"] == "stopped"
+            (working / "lock").write_text(json.dumps(about | {"started": "1"}))  # a dead one of this machine
+            assert states(tmp_path)["working"] == "queued"
     assert not plan.path.exists()
     assert "waiting" not in states(tmp_path)
 
 
 def test_a_lock_that_is_touched_says_that_a_run_works(tmp_path):
     path = write_run(tmp_path, "gamble", "one", {0: 0.5}, finished=False, evaluations=2)
-    (path / "lock").write_text(json.dumps({"host": "node7", "pid": 1}))
+    owner = replace(Lock(path).owner, host="node7", place="node7")
+    (path / "lock").write_text(json.dumps(asdict(owner)))
     (status,) = read_status(tmp_path)
     assert (status.state, status.host, status.step, status.steps) == ("running", "node7", 4000, 4000)
     os.utime(path / "lock", (0, 0))
@@ -80,10 +94,69 @@ def test_progress_is_written_while_a_run_works_and_gone_afterwards(tmp_path, mon
     assert event.summary
 
 
+def test_a_run_that_another_process_works_on_keeps_its_progress_and_has_not_failed(tmp_path):
+    job = make_job(tmp_path, "held")
+    with Diary(job.path, 10, 1) as diary:
+        diary.write(Progress(5, 1.0, None))
+        event = carry_out(job)
+        assert event.held
+        assert "is being worked on by process 1 on far" in event.error
+        assert json.loads((job.path / "progress.json").read_text())["step"] == 5
+    assert not (job.path / "failed.json").exists()
+
+
+def split_in_two(results, job):
+    """The folder of a run of three seeds that did not fit into memory together; its halves are not begun."""
+    job = replace(job, run=replace(job.run, seeds=(0, 1, 2)))
+    job.path.mkdir(parents=True)
+    splitting.split(job.run, job.path, "cpu")
+    return job, [job.path.with_name(half.id) for half in splitting.halves(job.run)]
+
+
+def test_a_run_that_was_split_is_shown_as_its_halves(tmp_path):
+    job, (first, second) = split_in_two(tmp_path, make_job(tmp_path, "big"))
+    shown = lambda: {tuple(s.seeds): (s.run, s.state, s.steps) for s in read_status(tmp_path)}  # noqa: E731
+    with Plan(tmp_path, [job.run], "bench run", "local"):
+        assert shown() == {(0, 1): (first.name, "queued", 10), (2,): (second.name, "queued", 10)}
+        first.mkdir()
+        lock = Lock(first)
+        lock.acquire()
+        with lock, Diary(job.path, 10, 3) as diary:
+            diary.write(Progress(7, 1.0, None))  # the process of the whole writes it
+            assert [state for _, state, _ in shown().values()] == ["running", "queued"]
+            assert [(s.step, s.attempt) for s in read_status(tmp_path) if s.run == first.name] == [(7, 3)]
+    failed(job, "it broke")
+    (first / "summary.json").write_text("{}")
+    assert {s.run: s.state for s in read_status(tmp_path)} == {first.name: "finished", second.name: "failed"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"runs": ["a"]}', '{"runs": [1], "seeds": [[0]]}'])
+def test_a_split_that_cannot_be_read_stands_for_itself(tmp_path, content):
+    job, _ = split_in_two(tmp_path, make_job(tmp_path, "big"))
+    (job.path / splitting.MARK).write_text(content)
+    assert states(tmp_path) == {"big": "stopped"}
+
+
+def test_a_split_that_names_itself_comes_to_an_end(tmp_path):
+    job, _ = split_in_two(tmp_path, make_job(tmp_path, "big"))
+    name = job.path.name
+    (job.path / splitting.MARK).write_text(json.dumps({"runs": [name, name], "seeds": [[0], [1]]}))
+    assert set(states(tmp_path).values()) == {"stopped"}
+
+
+def test_a_run_whose_last_line_was_cut_is_not_finished(tmp_path):
+    path = write_run(tmp_path, "gamble", "one", {0: 0.5})
+    assert states(tmp_path) == {"one": "finished"}
+    content = (path / "evaluations.jsonl").read_bytes()
+    (path / "evaluations.jsonl").write_bytes(content[:-1])
+    assert states(tmp_path) == {"one": "stopped"}
+    (path / "evaluations.jsonl").write_bytes(b"")
+    assert states(tmp_path) == {"one": "finished"}
+
+
 def test_progress_that_cannot_be_written_stops_no_run(tmp_path):
     (tmp_path / "file").write_text("")
     with Diary(tmp_path / "file" / "run", 10, 1) as diary:
-        diary.written = -10.0
         diary.write(Progress(1, 1.0, None))
 
 

@@ -16,7 +16,7 @@ import torch
 from toy import TASK, folder_of, lines_of, runs_of
 
 from algorithms.iql import IQL
-from bench import provenance, runner
+from bench import execution, provenance, runner
 from bench.errors import UserError
 
 # Children are forked from a process that has imported everything; it finds modules by this variable only.
@@ -69,12 +69,12 @@ def _work(
     pipe: Connection, run: Any, results: Path, prepare: Prepare | None, options: dict[str, Any]
 ) -> None:
     torch.set_num_threads(1)
-    runner.CHECKPOINT_SECONDS = -1
+    execution.CHECKPOINT_SECONDS = -1
     provenance._git = dict  # type: ignore[assignment]  # it takes as long as the run
     task = replace(TASK, environments=options.pop("environments", TASK.environments))
     notes: list[str] = []
 
-    def report(progress: runner.Progress) -> None:
+    def report(progress: execution.Progress) -> None:
         if progress.note:
             notes.append(progress.note)
 

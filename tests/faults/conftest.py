@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from child import Child
 
-from bench import runner
+from bench import execution
 from bench.population import NativePopulation
 
 HEAD = ("What was injected", "Times", "What was said and done", "Lost")
@@ -37,14 +37,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of this process without recording, which takes longer than a short run; checkpoints all the time."""
     monkeypatch.setattr(
-        runner,
+        execution,
         "make_population",
         lambda algorithm, dataset, seeds, steps, device, precision: NativePopulation(
             algorithm, dataset, seeds, steps, device, precision, recorded=False
         ),
     )
-    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1)
+    monkeypatch.setattr(execution, "CHECKPOINT_SECONDS", -1)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # no power fails in these tests
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--whole"):
+        items[:] = [item for item in items if item.get_closest_marker("whole") is None]
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,7 +8,8 @@ from toy import TASK, folder_of, lines_of, runs_of
 
 from algorithms.iql import IQL
 from bench import checkpoint
-from bench.runner import execute, is_finished
+from bench.recorded import is_finished
+from bench.runner import execute
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("quick")]
 NAMES = (checkpoint.NEWEST, checkpoint.PREVIOUS)
@@ -52,7 +53,7 @@ def test_the_last_line_cut_at_every_byte(tmp_path, interrupted, often, row) -> N
     run, cut, whole = interrupted
     content = (folder_of(cut) / "evaluations.jsonl").read_bytes()
     start = content.rstrip(b"\n").rfind(b"\n") + 1
-    lengths = range(start, len(content), often(23, 1))
+    lengths = range(start, len(content), often(90, 1))
     for length in lengths:
         results = tmp_path / "copy"
         shutil.copytree(cut, results)
@@ -82,7 +83,7 @@ def test_every_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, interrupted, oft
     newest, previous = ((folder / name).read_bytes() for name in NAMES)
     good = checkpoint.load(folder)[0]
     assert good is not None
-    choose, times = random.Random(0), often(150, 4000)
+    choose, times = random.Random(0), often(60, 4000)
     header = 8 * (8 + int.from_bytes(newest[:8], "little"))
     step_before = None
     for number in range(times):

@@ -34,7 +34,7 @@ def limit_files(size: int) -> None:
 
 
 def test_files_that_may_not_grow(tmp_path, whole, often, row) -> None:
-    sizes = [5_000, 3_000, 1_000, 20_000][: often(2, 4)]  # a checkpoint, evaluations or run.json is too large
+    sizes = [5_000, 3_000, 1_000, 20_000][: often(1, 4)]  # a checkpoint, evaluations or run.json is too large
     for size in sizes:
         results = tmp_path / str(size)
         refused(Child(results, prepare=partial(limit_files, size)), "File too large")
@@ -59,7 +59,7 @@ def fail_at(number: int, code: int) -> None:
 
 @pytest.mark.parametrize(("code", "what"), [(errno.EDQUOT, "over quota"), (errno.EROFS, "read-only folder")])
 def test_writing_that_fails_at_any_time(tmp_path, whole, often, row, code, what) -> None:
-    numbers = range(1, 40, often(19, 4))
+    numbers = range(often(17, 1), 40, often(40, 4))
     for number in numbers:
         results = tmp_path / str(number)
         refused(Child(results, prepare=partial(fail_at, number, code)), os.strerror(code))
@@ -91,7 +91,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full(tmp_path, whole, often, row) -> None:
-    free = [24, 64, 100, 140][: often(2, 4)]
+    free = [24, 64, 100, 140][: often(1, 4)]
     for room in free:
         with small_disk(tmp_path / str(room)) as disk:
             (disk / "filler").write_bytes(bytes((400 - room) * 1024))

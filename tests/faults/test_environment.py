@@ -1,74 +1,28 @@
 """Environments and algorithms that go wrong: said in one sentence, and nothing of it is scored."""
 
-import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from child import Child, finish, run_of
+from faulty import InfiniteReward, Looping, NanObservation, Raising, Sleeping, Stuck, run_on
 from toy import TASK, Line, folder_of, lines_of, runs_of
 
 from algorithms.iql import IQL
 from bench import records, watchdog
 from bench.algorithm import Algorithm, BaseConfig, Every, Network
 from bench.errors import UserError
-from bench.executors.local import execute_all
+from bench.executors.interface import Job
+from bench.executors.local import Local
 from bench.networks import TanhPolicy
+from bench.recorded import folder_of as folder_of_run
+from bench.recorded import is_finished
 from bench.remote import RemoteEnvironments
-from bench.runner import execute, is_finished
+from bench.runner import execute
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("quick")]
-
-
-class Faulty(Line):
-    """Answers as `Line` until step 5 of an episode of the second evaluation, then `fault` happens."""
-
-    evaluations = 0
-
-    def reset(self, rows, seeds):
-        self.evaluations += 1
-        return super().reset(rows, seeds)
-
-    def step(self, rows, action):
-        step = super().step(rows, action)
-        if self.evaluations == 2 and self.t[rows[0]] == 5:
-            return self.fault(step)
-        return step
-
-
-class Raising(Faulty):
-    def fault(self, step):
-        raise OSError("the simulator is gone")
-
-
-class NanObservation(Faulty):
-    def fault(self, step):
-        return step._replace(obs=np.full_like(step.obs, np.nan))
-
-
-class InfiniteReward(Faulty):
-    def fault(self, step):
-        return step._replace(reward=np.where(np.arange(len(step.reward)) == 3, -np.inf, step.reward))
-
-
-class Sleeping(Faulty):
-    def fault(self, step):
-        time.sleep(1000)
-
-
-class Looping(Faulty):
-    def fault(self, step):
-        while True:
-            pass
-
-
-class Stuck(Faulty):
-    """Hangs where no signal is looked at: in one call of compiled code that never gives way."""
-
-    def fault(self, step):
-        return sum(itertools.repeat(0))
 
 
 FAULTS = {
@@ -80,7 +34,7 @@ FAULTS = {
     InfiniteReward: ("an environment pays -infinity", r"non-finite reward \(seed 0, episode 3, step 4\)"),
     Sleeping: (
         "an environment hangs, waiting",
-        r"^the environments hang: no step or reset ended within 0\.5 s",
+        r"^the environments hang: no step or reset ended within 2 s",
     ),
     Looping: ("an environment hangs, computing", r"^the environments hang: no step or reset ended"),
 }
@@ -89,26 +43,23 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_an_environment_that_goes_wrong(tmp_path, monkeypatch, row, fault) -> None:
     what, sentence = FAULTS[fault]
-    monkeypatch.setattr(watchdog, "LIMIT_SECONDS", 0.5)
-    [run], [other] = runs_of(), runs_of(steps=30)
+    monkeypatch.setattr(watchdog, "LIMIT_SECONDS", watchdog.LIMIT_SECONDS)
+    monkeypatch.setattr(watchdog, "GRACE_SECONDS", watchdog.GRACE_SECONDS)  # `work` changes it, too
+    run, other = run_on(fault.__name__), run_on("sound", steps=30)
     events = []
-
-    def work(chosen, report):
-        task = replace(TASK, environments=fault) if chosen == run else TASK
-        return execute(chosen, task, IQL, tmp_path, "cpu", report)
-
-    execute_all([run, other], work, 1, 1, lambda event: event.progress or events.append(event))
+    jobs = [Job(each, "faulty:work", str(tmp_path)) for each in (run, other)]
+    Local().execute(jobs, lambda event: event.progress or events.append(event))
     failed, passed = events
     with pytest.raises(UserError, match=sentence):
         raise UserError(failed.error)
     assert "\n" not in failed.error
     assert passed.summary is not None
-    folder = records.run_path(tmp_path, "toy", "line", "algo", run.id)
+    folder = folder_of_run(run, tmp_path)
     assert {line["step"] for line in lines_of(folder)} == {20}
     assert (folder / "error.txt").exists() == (fault is Raising)
     execute(run, TASK, IQL, tmp_path, "cpu")
     execute(run, TASK, IQL, tmp_path / "whole", "cpu")
-    assert lines_of(folder) == lines_of(folder_of(tmp_path / "whole"))
+    assert lines_of(folder) == lines_of(folder_of_run(run, tmp_path / "whole"))
     row(what, 1, "one sentence; other runs went on; resumed when it was repaired")
 
 
@@ -125,6 +76,23 @@ def test_an_environment_that_hangs_in_compiled_code_ends_its_process(tmp_path, w
     finish(tmp_path)
     assert lines_of(folder_of(tmp_path)) == lines_of(folder_of(whole))
     row("an environment hangs in compiled code", 1, "its process ended, the trace in error.txt; resumed")
+
+
+@pytest.mark.whole
+def test_beside_others_only_the_run_fails_whose_environment_hangs_in_compiled_code(tmp_path, row) -> None:
+    runs = [run_on("Stuck"), run_on("sound"), run_on("other"), run_on("another")]
+    ends = {}
+    jobs = [Job(run, "faulty:work", str(tmp_path)) for run in runs]
+    Local(processes=2).execute(jobs, lambda event: event.progress or ends.update({event.run: event}))
+    trace = folder_of_run(runs[0], tmp_path) / "error.txt"
+    assert ends[runs[0]].error.startswith(f"its process ended with exit code 1; the trace is in {trace}")
+    assert "in fault" in trace.read_text()
+    assert all(ends[run].summary and is_finished(run, tmp_path) for run in runs[1:])
+    row(
+        "an environment hangs in compiled code, --jobs 2",
+        1,
+        "its run failed, which names error.txt; others went on",
+    )
 
 
 class Silent(Line):

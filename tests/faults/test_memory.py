@@ -11,10 +11,11 @@ from child import Child
 from toy import TASK, lines_of, runs_of
 
 from algorithms.iql import IQL
-from bench import load_scores, records, runner
+from bench import execution, load_scores, records
 from bench.errors import UserError
 from bench.recorded import folder_of as folder_of_run
-from bench.runner import execute, is_finished
+from bench.recorded import is_finished
+from bench.runner import execute
 
 pytestmark = pytest.mark.fault
 ERRORS = {
@@ -26,7 +27,7 @@ ERRORS = {
 
 def room_for(monkeypatch, seeds: int, error: Exception, at: int) -> None:
     """More seeds than that raise this error when they train their update number `at`."""
-    make = runner.make_population
+    make = execution.make_population
 
     def limited(algorithm, dataset, group, *others):
         population = make(algorithm, dataset, group, *others)
@@ -40,7 +41,7 @@ def room_for(monkeypatch, seeds: int, error: Exception, at: int) -> None:
         population.update = updated
         return population
 
-    monkeypatch.setattr(runner, "make_population", limited)
+    monkeypatch.setattr(execution, "make_population", limited)
 
 
 @pytest.mark.usefixtures("quick")
@@ -110,16 +111,16 @@ def test_one_seed_that_does_not_fit_is_an_error_of_one_sentence(tmp_path, monkey
 def test_the_group_that_did_not_fit_is_not_kept_in_memory(tmp_path, monkeypatch) -> None:
     [run] = runs_of()
     room_for(monkeypatch, 2, MemoryError(), 10)
-    limited, alive = runner.make_population, []
+    limited, alive = execution.make_population, []
     gc.collect()
-    before = sum(type(thing) is runner._Execution for thing in gc.get_objects())  # of other tests
+    before = sum(type(thing) is execution.Execution for thing in gc.get_objects())  # of other tests
 
     def counted(algorithm, dataset, seeds, *others):
         gc.collect()
-        alive.append(sum(type(thing) is runner._Execution for thing in gc.get_objects()) - before)
+        alive.append(sum(type(thing) is execution.Execution for thing in gc.get_objects()) - before)
         return limited(algorithm, dataset, seeds, *others)
 
-    monkeypatch.setattr(runner, "make_population", counted)
+    monkeypatch.setattr(execution, "make_population", counted)
     execute(run, TASK, IQL, tmp_path, "cpu")
     assert alive == [1, 1, 1]  # only the one that asks
 

@@ -1,12 +1,15 @@
 """Two processes that are given the same run: one works, the other says so; records are those of one."""
 
+import json
+import subprocess
+import sys
 import time
 from functools import partial
 
 import pytest
 from child import Child, assert_same, run_of
 
-from bench.runner import is_finished
+from bench.recorded import is_finished
 
 pytestmark = pytest.mark.fault
 
@@ -16,7 +19,7 @@ def wait_until(moment: float) -> None:
 
 
 def test_two_processes_given_the_same_run_at_the_same_moment(tmp_path, whole, often, row) -> None:
-    times, refused = often(3, 10), 0
+    times, refused = often(2, 10), 0
     for number in range(times):
         results = tmp_path / str(number)
         together = partial(wait_until, time.monotonic() + 0.3)
@@ -48,3 +51,38 @@ def test_a_dead_owner_with_many_heirs(tmp_path, whole, often, row) -> None:
         assert any("summary" in outcome for outcome in outcomes)
         assert_same(results, whole)
     row("four processes find the lock of a dead one", times, "one took it over; the others said so")
+
+
+@pytest.mark.whole
+def test_two_commands_share_the_runs_and_say_what_the_other_works_on(tmp_path, monkeypatch, row) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    words = [sys.executable, "-m", "bench.cli", "run", "diagnostic", "bc", "td3_bc", "--tasks", "gamble"]
+    words += ["--seeds", "0-3", "--group", "2", "--steps", "600", "--evaluations", "2", "--episodes", "2"]
+    words += ["--jobs", "2", "--results", str(tmp_path / "results")]
+    commands = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "ab"
+    ]
+    printed = [command.communicate(timeout=300)[0] for command in commands]
+    held = [text.count("is being worked on by process") for text in printed]
+    assert "Traceback" not in "".join(printed)
+    assert not list(tmp_path.rglob("failed.json"))
+    folders = list(tmp_path.glob("results/runs/*/*/*/*"))
+    assert len(folders) == 4
+    for folder in folders:
+        lines = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+        assert len({(line["seed"], line["step"]) for line in lines}) == len(lines) == 4
+        assert (
+            json.loads((folder / "summary.json").read_text())["resumed"] == []
+        )  # from beginning to end by one
+    for command, text, others in zip(commands, printed, held, strict=True):
+        assert command.returncode == (1 if others else 0), text
+        assert f"{4 - others} of 4 runs finished" in text
+        assert ("the same command again" in text) == bool(others)
+        assert text.count(": another process works on it") == others
+    assert sum(held) > 0, printed  # otherwise the two have not met
+    row(
+        "two commands given the same runs, --jobs 2",
+        1,
+        f"every run once; each named those of the other ({sum(held)})",
+    )

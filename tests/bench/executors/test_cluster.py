@@ -2,18 +2,21 @@
 
 import json
 import os
-import socket
 import sys
 import time
+from dataclasses import asdict, replace
 
 import pytest
-from executor_work import make_job
+from executor_work import make_job, needs_submitit
 
+from bench import splitting
 from bench.cli import main
 from bench.errors import UserError
+from bench.execution import Progress
 from bench.executors import cluster, slurm, state
 from bench.executors.cluster import Cluster, serve
 from bench.executors.ray import RayMachines
+from bench.lock import Lock
 
 
 class Obedient:
@@ -90,7 +93,8 @@ def test_no_more_jobs_are_queued_than_was_said(tmp_path):
 def test_a_run_that_takes_too_long_is_cancelled(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "WATCH_SECONDS", 0.0)
     job = make_job(tmp_path, "slow", 0)
-    with state.Diary(job.path, 10, 1):
+    with state.Diary(job.path, 10, 1) as diary:
+        diary.write(Progress(0, 0.0, None))
         machines, ends, _ = execute(tmp_path, ["slow"], timeout=0.2)
     assert machines.cancelled == [0]
     assert ends["slow"].error.startswith("timed out after 0.2 s")
@@ -110,17 +114,38 @@ def test_a_machine_that_does_not_see_the_results_says_so(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())  # it made no folder of its own
 
 
-def test_a_run_waits_for_the_one_that_still_works_on_it(tmp_path):
-    job = make_job(tmp_path, "well")
-    job.path.mkdir(parents=True)
-    lock = job.path / "lock"
-    assert not cluster._is_held(lock)
-    lock.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    assert cluster._is_held(lock)
-    os.utime(lock, (time.time() - 300,) * 2)
-    assert not cluster._is_held(lock)
-    lock.write_text(json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
-    assert not cluster._is_held(lock)  # that process is gone
+@pytest.mark.parametrize("in_half", [False, True])
+def test_a_run_waits_for_the_one_that_still_works_on_it(tmp_path, monkeypatch, in_half):
+    job = make_job(tmp_path, "well", plan=str(tmp_path))
+    if in_half:  # it was split, and a process elsewhere works on a half of it
+        job = replace(job, run=replace(job.run, seeds=(0, 1)))
+    folder = job.path
+    folder.mkdir(parents=True)
+    if in_half:
+        splitting.split(job.run, folder, "cpu")
+        folder = folder.with_name(splitting.halves(job.run)[1].id)
+        folder.mkdir()
+    owner = replace(Lock(folder).owner, place="elsewhere")
+    (folder / "lock").write_text(json.dumps(asdict(owner)))
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        assert not list(tmp_path.glob("well-*"))  # it has not begun
+        if len(waited) == 3:  # that machine is silent for too long
+            os.utime(folder / "lock", (time.time() - 300,) * 2)
+
+    monkeypatch.setattr(cluster.time, "sleep", sleep)
+    assert json.loads(serve(job.to_json()))["summary"]
+    assert len(waited) == 3
+
+
+def test_a_run_that_another_command_works_on_has_not_failed(tmp_path):
+    job = make_job(tmp_path, "held", plan=str(tmp_path))
+    (event,) = cluster._events(job, serve(job.to_json()))
+    assert event.held
+    assert "is being worked on by process 1" in event.error
+    assert not list(tmp_path.rglob("failed.json"))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +173,7 @@ def test_time_limits_are_read_as_sbatch_writes_them(text, minutes):
 )
 def test_wrong_options_are_said_in_a_line(tmp_path, monkeypatch, capsys, words, said):
     if "cluster" in words or "time=" in words:
-        pytest.importorskip("submitit")
+        needs_submitit()
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     command = ["run", "diagnostic", "bc", "--tasks", "gamble", "--results", str(tmp_path / "r")]
     assert main([*command, *words.split()]) == 2
@@ -165,6 +190,16 @@ def start_slurm(folder):
     slurm.SlurmMachines(folder, [], 1, None)
 
 
+def test_where_no_ray_cluster_answers_it_is_said(tmp_path, monkeypatch):
+    class Ray:
+        def init(**options):
+            raise ConnectionError("Could not find any running Ray instance.\nand more")
+
+    monkeypatch.setitem(sys.modules, "ray", Ray)
+    with pytest.raises(UserError, match=r"no Ray cluster at 'head:1' \(.* instance\.\); start one with `ray"):
+        RayMachines("head:1", 1, 0, tmp_path / "log")
+
+
 @pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])
 def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monkeypatch, package, start):
     monkeypatch.setitem(sys.modules, package, None)
@@ -173,5 +208,5 @@ def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monk
 
 
 def test_jobs_of_submitit_make_the_records_of_local_ones(same_records):
-    pytest.importorskip("submitit")
+    needs_submitit()
     same_records(["bc"], ["--executor", "slurm", "--slurm", "cluster=local"])

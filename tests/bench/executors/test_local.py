@@ -40,11 +40,14 @@ def alive(pid):
 
 
 def test_a_killed_process_fails_its_own_run_alone(tmp_path):
-    jobs = [make_job(tmp_path, name, seed) for seed, name in enumerate(["killed", "well", "well", "well"])]
+    names = ["killed", "well", "well", "well", "exited"]
+    jobs = [make_job(tmp_path, name, seed) for seed, name in enumerate(names)]
     ends, told = execute(Local(processes=2), jobs)
     assert "killed (out of memory?)" in ends["killed-0"].error
     assert all(ends[f"well-{seed}"].summary for seed in (1, 2, 3))
     assert told.count("well") == 6
+    trace = jobs[4].path / "error.txt"
+    assert ends["exited-4"].error.startswith(f"its process ended with exit code 1; the trace is in {trace};")
     assert failure(jobs[0])["attempts"] == 1
     assert not list(tmp_path.rglob("progress.json"))
 

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from executor_work import needs_submitit, resumed
+
+from bench.lock import living_owner
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 CONFIGURATION = """
@@ -53,7 +56,7 @@ pytestmark = [
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """The folder of a running SLURM that all its programs talk to."""
-    pytest.importorskip("submitit", reason="not installed: pip install 'offline-bench[slurm]'")
+    needs_submitit()
     # munge accepts only folders that nobody else may write to, all the way up
     folder = Path("/run") / f"bench-test-slurm-{os.getpid()}"
     for name in ("munge", "state", "spool"):
@@ -95,17 +98,22 @@ def test_a_job_that_is_preempted_makes_the_records_of_an_undisturbed_one(slurm, 
     requeued = []
 
     def requeue(results):
-        files = lambda: list(results.glob("runs/*/*/iql/*/evaluations.jsonl"))  # noqa: E731
-        wait_for(lambda: files() and files()[0].read_text())
+        files = lambda: list(results.glob("runs/*/*/iql/*/checkpoint.safetensors"))  # noqa: E731
+        wait_for(files)
         job = next(line.split()[0] for line in queue() if line.endswith("RUNNING"))
         assert subprocess.run(["scontrol", "requeue", job]).returncode == 0
         requeued.append(job)
+        (log,) = results.glob(f"jobs/*/{job}_0_log.err")
+        wait_for(lambda: "Bypassing signal SIGTERM" in log.read_text())
+        owner = living_owner(files()[0].parent)  # SLURM kills it after a time in which it might finish
+        if owner is not None:
+            os.kill(owner.pid, signal.SIGKILL)
 
     options = ["--executor", "slurm", "--slurm", "time=10", "--jobs", "1"]
     same_records(["iql", "bc"], options, steps=1200, meanwhile=requeue)
     assert len(requeued) == 1
-    (log,) = tmp_path.glob(f"there/jobs/*/{requeued[0]}_0_log.err")
-    assert "Bypassing signal SIGTERM" in log.read_text()
+    assert sorted(map(len, resumed(tmp_path / "there"))) == [0, 1]
+    assert max(map(max, filter(None, resumed(tmp_path / "there")))) > 0
     assert len(list(tmp_path.glob("there/jobs/*/*.pkl"))) == 4  # two jobs of one array, two results
 
 
