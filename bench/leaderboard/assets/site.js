@@ -137,7 +137,7 @@ function drawLive(figure) {
   const still = figure.querySelector(".static");
   const options = {
     responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    toImageButtonOptions: { format: "svg", filename: "plot" },
+    toImageButtonOptions: { format: "png", scale: 2, filename: "plot" },
   };
   live.hidden = false;
   window.Plotly.newPlot(live, data, themed(layout), options).then(() => { still.hidden = true; }, () => { live.hidden = true; });
