@@ -58,13 +58,14 @@ def intervals(summary: Summary, look: Mapping[Row, Look]) -> Figure:
 
 def profiles(summary: Summary, look: Mapping[Row, Look]) -> Figure:
     """Fraction of runs above a score, with bands."""
-    layout = _layout(430) | {
+    rows = [row for row in summary.order if row in summary.profiles]
+    layout = _layout(max(430, 120 + 20 * len(rows))) | {  # the legend has a line for each
         "xaxis": {"title": {"text": "score s"}, "range": [0, 120]},
         "yaxis": {"title": {"text": "fraction of runs with a score above s"}, "range": [0, 1.02]},
         "hovermode": "x",
     }
     traces: list[Figure] = []
-    for row in (row for row in summary.order if row in summary.profiles):
+    for row in rows:
         value, low, high = summary.profiles[row][:, ::2]
         name = _name(summary.scores, row)
         traces += _line(name, look[row], 100 * THRESHOLDS[::2], value, low, high, digits=3)
@@ -73,7 +74,7 @@ def profiles(summary: Summary, look: Mapping[Row, Look]) -> Figure:
 
 def curves(scores: Scores, found: Sequence[tuple[Row, Curve]], look: Mapping[Row, Look]) -> Figure:
     """Mean score over seeds against gradient updates, with bands."""
-    layout = _layout(480) | {
+    layout = _layout(max(480, 120 + 20 * len(found))) | {
         "xaxis": {"title": {"text": "gradient updates"}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "score"}},
         "hovermode": "x",

@@ -4,7 +4,15 @@ import math
 
 from bench import report
 from bench.leaderboard.board import Board
-from bench.leaderboard.pages.parts import heading, part_stem, row_cell, settings_cell, short_names, task_href
+from bench.leaderboard.pages.parts import (
+    foot,
+    heading,
+    part_stem,
+    row_cell,
+    settings_cell,
+    short_names,
+    task_href,
+)
 from bench.leaderboard.tables import Cell, Line, Table
 from bench.leaderboard.words import NOT_COMPARABLE, bar, counted, marks_of, metric_cell, span_of, task_cell
 from bench.metrics import METRICS
@@ -24,14 +32,14 @@ def aggregates(board: Board, summary: Summary, what: str = "aggregates") -> Tabl
         cells += [metric_cell(summary, row, metric) for metric in METRICS if metric != "IQM"]
         seeds = Cell(report.seeds_of(scores, row), sort=float(len(scores.seeds(row))))
         lines.append(Line([*cells, seeds, settings_cell(scores, row)]))
-    foot = [*report.foot(summary), report.BOLD]
+    said = [*foot(board, summary), report.BOLD]
     if len(summary.aggregates) < len(summary.order):
-        foot.append("–: no aggregate, because a whole task is missing.")
+        said.append("–: no aggregate, because a whole task is missing.")
     others = [metric for metric in METRICS if metric != "IQM"]
     return Table(
         f"{heading(board, summary)}: scores over {counted(len(scores.tasks), 'task')}",
         ["Algorithm", "IQM", "95% interval of the IQM", *others, "Seeds", "Settings"],
-        lines, foot, scores.notes, frozenset({*METRICS, "Seeds"}),
+        lines, said, scores.notes, frozenset({*METRICS, "Seeds"}),
         f"tables/{part_stem(board, summary, what)}",
     )  # fmt: skip
 
@@ -47,8 +55,8 @@ def tasks(board: Board, summary: Summary) -> Table:
         for task in scores.tasks
     ]  # fmt: skip
     names = short_names(summary.order)
-    foot = [*report.foot(summary), report.BOLD.replace("column", "line")]
+    said = [*foot(board, summary), report.BOLD.replace("column", "line")]
     return Table(
-        f"{heading(board, summary)}: mean score on each task", ["Task", *names], lines, foot, scores.notes,
+        f"{heading(board, summary)}: mean score on each task", ["Task", *names], lines, said, scores.notes,
         frozenset(names), f"tables/{part_stem(board, summary, 'tasks')}", "heat",
     )  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench import report
 from bench.leaderboard.board import Board, run_key
 from bench.leaderboard.tables import Cell, Mark
 from bench.records import RunRecord
@@ -40,6 +41,14 @@ class Crumb:
 
 
 HOME = Crumb("Leaderboard", "index.html")
+
+
+def foot(board: Board, summary: Summary) -> list[str]:
+    """The sentences under every table of the report, and for reported rows whose they are."""
+    said = report.foot(summary)
+    if summary is not board.published:
+        return said
+    return ["All scores of this table are reported by others, on the scale of the suite.", *said[1:]]
 
 
 def short_names(rows: Sequence[Row]) -> list[str]:

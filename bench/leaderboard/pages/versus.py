@@ -2,7 +2,7 @@
 
 from bench import report
 from bench.leaderboard.board import Board
-from bench.leaderboard.pages.parts import heading, part_stem, row_cell, short_names
+from bench.leaderboard.pages.parts import foot, heading, part_stem, row_cell, short_names
 from bench.leaderboard.tables import EMPTY, Cell, Line, Table, number
 from bench.leaderboard.words import counted, marks_of
 from bench.pairs import win_records
@@ -25,7 +25,7 @@ def ranks(board: Board, summary: Summary) -> Table:
     rule += [f"Without a rank, because a whole task is missing: {absent}."] if absent else []
     title = f"{heading(board, summary)}: ranks over {counted(len(summary.scores.tasks), 'task')}"
     return Table(
-        title, ["Algorithm", *head], lines, [*report.foot(summary), *rule], summary.scores.notes,
+        title, ["Algorithm", *head], lines, [*foot(board, summary), *rule], summary.scores.notes,
         frozenset(head), f"tables/{part_stem(board, summary, 'ranks')}", "heat matrix",
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ def wins(board: Board, summary: Summary) -> Table:
     names = short_names(rows)
     return Table(
         f"{heading(board, summary)}: tasks won / tied / lost by the row against the column",
-        ["Row against column", *names], lines, [*report.foot(summary), report.WINS], summary.scores.notes,
+        ["Row against column", *names], lines, [*foot(board, summary), report.WINS], summary.scores.notes,
         frozenset(names), f"tables/{part_stem(board, summary, 'wins')}", "heat matrix",
     )  # fmt: skip
 
@@ -68,6 +68,6 @@ def improvement(board: Board, summary: Summary) -> Table:
     names = short_names(rows)
     return Table(
         f"{heading(board, summary)}: probability of improvement", ["Row above column", *names], lines,
-        [*report.foot(summary), report.IMPROVEMENT], summary.scores.notes, frozenset(names),
+        [*foot(board, summary), report.IMPROVEMENT], summary.scores.notes, frozenset(names),
         f"tables/{part_stem(board, summary, 'improvement')}", "heat matrix",
     )  # fmt: skip
