@@ -9,7 +9,7 @@ from bench.bootstrap import REPLICATES
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
 from bench.leaderboard.pages.parts import row_cell, settings_cell
-from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Table, number
+from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Mark, Table, number
 from bench.leaderboard.words import MEAN_ONLY, bar, counted, marks_of, metric_cell, notices, span_of
 from bench.records import inference_label
 from bench.report import seed_count, seeds_of
@@ -127,7 +127,8 @@ def _best_reported(board: Board, known: Known) -> list[tuple[Cell, Cell]]:
 def _caption(board: Board, shown: bool) -> str:
     """What the numbers of a card are."""
     if board.first and board.first.aggregates:
-        return f"IQM and 95% interval, protocol {board.first.scores.protocol.name}"
+        protocol = board.first.scores.protocol
+        return f"IQM and 95% interval{protocol.mark or f', protocol {protocol.name}'}"
     if board.published and board.published.aggregates:
         tasks = counted(len(board.published.scores.tasks), "task")
         return f"Reported by others, not run here: IQM and 95% interval of their seeds on {tasks}"
@@ -189,7 +190,8 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
         Cell(board.suite, href=f"{board.stem}/index.html"),
         metric_cell(summary, row, "IQM"), interval, metric_cell(summary, row, "Mean"),
         Cell(tasks, sort=float(have)), Cell(seeds_of(scores, row), sort=float(seeds)),
-        settings_cell(scores, row), Cell(family), Cell(scores.protocol.name), Cell(inference),
+        settings_cell(scores, row), Cell(family),
+        Cell(scores.protocol.name, marks=(Mark("optimistic"),) * scores.protocol.optimistic), Cell(inference),
     ]  # fmt: skip
     facts = {
         "suite": board.suite, "protocol": scores.protocol.name, "family": family, "settings": settings,
