@@ -41,7 +41,8 @@ def add_parsers(
     parser = commands.add_parser("leaderboard", help="a static site of all suites from the recorded runs")
     parser.add_argument(
         "--protocol", action="append", metavar="NAME",
-        help="may be given several times; the first is that of most pages; default: all",
+        help="may be given several times; the first is that of most pages; default: every "
+        "rule once, of two names for the same numbers the shorter",
     )  # fmt: skip
     _add_statistics(parser)
     _add_trials(parser)
@@ -124,8 +125,10 @@ def _leaderboard(
     # here: matplotlib would slow down every other command
     from bench.leaderboard import Known, write_leaderboard
     from bench.leaderboard.cost import counter
+    from bench.leaderboard.twins import distinct
 
-    protocols = [find_protocol(name) for name in dict.fromkeys(options.protocol or PROTOCOLS)]
+    asked = [find_protocol(name) for name in dict.fromkeys(options.protocol or ())]
+    protocols = asked or distinct(PROTOCOLS.values())
     known = Known(
         {name: about(algorithm) for name, algorithm in algorithms.items()},
         {name: suite.summary for name, suite in suites.items()},

@@ -11,14 +11,19 @@ from bench.about import About
 from bench.errors import UserError
 from bench.leaderboard import plots
 from bench.leaderboard.names import stems
-from bench.protocol import Protocol
+from bench.protocol import PROTOCOLS, Protocol
 from bench.published.reported import Reported, read_published
+from bench.published.rows import with_reported
 from bench.records import RunRecord, no_runs, read_runs
-from bench.scores import Row, build, shorten
+from bench.scores import Row, Scores, build, shorten
 from bench.stats import Summary, summarize
 
 # Rows through networks per action of a run under a test-time setting; None: cannot be counted.
 Count = Callable[[Mapping[str, Any], Mapping[str, Any]], int | None]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,12 @@ class Known:
     suites: Mapping[str, str] = field(default_factory=dict)  # what each is, in a line
     tasks: Mapping[str, Collection[str]] = field(default_factory=dict)  # by suite
     count: Count = lambda info, inference: None
+
+    def about(self, name: str) -> About | None:
+        """What is known of the algorithm that others may write differently: `TD3 + BC` is `td3_bc`."""
+        if name in self.algorithms:
+            return self.algorithms[name]
+        return next((a for other, a in self.algorithms.items() if _plain(other) == _plain(name)), None)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Board:
     summaries: Mapping[str, Summary]  # by protocol, the first is the one of the pages below the suite's
     settings: Summary | None  # one row per test-time setting, where any algorithm was tested with several
     reported: Sequence[Reported]
+    published: Summary | None  # of the reported scores of single seeds
     look: Mapping[Row, plots.Look]
 
     @property
@@ -105,7 +117,12 @@ def load_boards(
     names = sorted({*found, *(r.suite for r in reported)}, key=lambda name: (name not in found, name))
     if not names:
         raise no_runs(results, None)
-    look = plots.looks(row for each in found.values() for row in _all_rows(*each))
+    published = {
+        name: published_summary(name, [r for r in reported if r.suite == name], options) for name in names
+    }
+    every = [rows for each in found.values() for rows in _all_rows(*each)]
+    every += [row for summary in published.values() if summary for row in summary.scores.rows]
+    look = plots.looks(every)
     suite_stems = stems({name: name for name in names})
     boards = [
         Board(
@@ -113,6 +130,7 @@ def load_boards(
             suite_stems[name],
             *found.get(name, ({}, None)),
             [r for r in reported if r.suite == name],
+            published[name],
             look,
         )
         for name in names
@@ -143,6 +161,30 @@ def _summaries(
             summaries[protocol.name] = summary(protocol, options.inference)
     several = any(len(run.info["inferences"]) > 1 for run in first.scores.runs)
     return summaries, summary(protocols[0], "all") if several else None
+
+
+def published_summary(suite: str, reported: Sequence[Reported], options: Options) -> Summary | None:
+    """Statistics of the reported scores of single seeds, on the tasks that all rows with at least half of the
+    most tasks of a row have; None where there are none.
+    """
+    tasks: dict[tuple[str, str, str], set[str]] = {}
+    for r in reported:
+        if r.seeds:
+            tasks.setdefault((r.name, r.algorithm, r.step), set()).add(r.task)
+    if not tasks:
+        return None
+    most = max(map(len, tasks.values()))
+    kept = {key: own for key, own in tasks.items() if 2 * len(own) >= most}
+    every = set().union(*kept.values())
+    common = set.intersection(*kept.values()) or every
+    taken = [r for r in reported if r.seeds and r.task in common and (r.name, r.algorithm, r.step) in kept]
+    notes = []
+    if left := sorted(every - common):
+        notes.append(f"left out, because not all of these algorithms have them: {', '.join(left)}")
+    if few := sorted(f"{algorithm} of {name}" for name, algorithm, _ in tasks.keys() - kept.keys()):
+        notes.append(f"left out, because they have less than half of the tasks: {', '.join(few)}")
+    nothing = Scores(suite, PROTOCOLS["final"], "default", [], {}, tuple(notes), frozenset())
+    return summarize(with_reported(nothing, taken, common), options.replicates, options.bootstrap)
 
 
 def _all_rows(summaries: Mapping[str, Summary], settings: Summary | None) -> Collection[Row]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.leaderboard.cost import Point, front
 from bench.leaderboard.curves import Curve
-from bench.leaderboard.plots import Look, plain
+from bench.leaderboard.plots import PALETTE, Look, plain
 from bench.metrics import METRICS
 from bench.report import label
 from bench.scores import Row, Scores
@@ -58,13 +58,14 @@ def intervals(summary: Summary, look: Mapping[Row, Look]) -> Figure:
 
 def profiles(summary: Summary, look: Mapping[Row, Look]) -> Figure:
     """Fraction of runs above a score, with bands."""
-    layout = _layout(430) | {
+    rows = [row for row in summary.order if row in summary.profiles]
+    layout = _layout(max(430, 120 + 20 * len(rows))) | {  # the legend has a line for each
         "xaxis": {"title": {"text": "score s"}, "range": [0, 120]},
         "yaxis": {"title": {"text": "fraction of runs with a score above s"}, "range": [0, 1.02]},
         "hovermode": "x",
     }
     traces: list[Figure] = []
-    for row in (row for row in summary.order if row in summary.profiles):
+    for row in rows:
         value, low, high = summary.profiles[row][:, ::2]
         name = _name(summary.scores, row)
         traces += _line(name, look[row], 100 * THRESHOLDS[::2], value, low, high, digits=3)
@@ -73,7 +74,7 @@ def profiles(summary: Summary, look: Mapping[Row, Look]) -> Figure:
 
 def curves(scores: Scores, found: Sequence[tuple[Row, Curve]], look: Mapping[Row, Look]) -> Figure:
     """Mean score over seeds against gradient updates, with bands."""
-    layout = _layout(480) | {
+    layout = _layout(max(480, 120 + 20 * len(found))) | {
         "xaxis": {"title": {"text": "gradient updates"}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "score"}},
         "hovermode": "x",
@@ -83,6 +84,24 @@ def curves(scores: Scores, found: Sequence[tuple[Row, Curve]], look: Mapping[Row
         traces += _line(
             _name(scores, row), look[row], c.steps, 100 * c.mean, 100 * c.low, 100 * c.high, digits=2
         )
+    return {"data": traces, "layout": layout}
+
+
+def seeds(lines: Mapping[str, Sequence[tuple[int, float]]], mean: Sequence[tuple[int, float]]) -> Figure:
+    """Score (0..1) of every seed of a run at every evaluation, and their mean."""
+    traces: list[Figure] = []
+    for name, line, width in [*((name, line, 1) for name, line in lines.items()), ("mean", mean, 3)]:
+        traces.append({
+            "type": "scatter", "mode": "lines", "name": name, "x": [step for step, _ in line],
+            "y": [_points(score) for _, score in line], "opacity": 1 if width > 1 else 0.65,
+            "line": {"width": width, "color": PALETTE[0] if width > 1 else "#8C8C8C"},
+            "hovertemplate": "%{fullData.name}: %{y}<extra></extra>",
+        })  # fmt: skip
+    layout = _layout(300) | {
+        "xaxis": {"title": {"text": "gradient updates"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "score"}},
+        "hovermode": "x",
+    }
     return {"data": traces, "layout": layout}
 
 

@@ -48,7 +48,7 @@ class Theme:
 
 
 PAPER = Theme(ink="#24292f", grid="#d8dce0")
-# stand-ins that `save` replaces by variables of the style sheet, which follow the reader's light or dark page
+# stand-ins that `save_svg` replaces by variables of the style sheet, which follow the reader's page
 _VARIABLE = Theme(ink="#010203", grid="#040506")
 _SHEET = (
     "<style>:root{--ink:#24292f;--grid:#d8dce0}"
@@ -81,8 +81,13 @@ def looks(rows: Iterable[Row]) -> dict[Row, Look]:
 
 def save(draw: Callable[[Theme], Figure], stem: Path) -> None:
     """Write the figure as `stem`.svg and `stem`.png."""
+    save_svg(draw, stem.with_name(stem.name + ".svg"))
+    save_png(draw, stem.with_name(stem.name + ".png"))
+
+
+def save_svg(draw: Callable[[Theme], Figure], svg: Path) -> None:
+    """Write the figure as SVG in the colours of the reader's page."""
     with mpl.rc_context(_RC):
-        svg = stem.with_name(stem.name + ".svg")
         draw(_VARIABLE).savefig(svg, transparent=True, metadata={"Date": None, "Creator": None})
         text = svg.read_text(encoding="utf-8")
         head, start, rest = text.partition(" <defs>\n")
@@ -90,7 +95,6 @@ def save(draw: Callable[[Theme], Figure], stem: Path) -> None:
         for name in ("ink", "grid"):
             text = text.replace(getattr(_VARIABLE, name), f"var(--{name})")
         svg.write_text(text, encoding="utf-8")
-    save_png(draw, stem.with_name(stem.name + ".png"))
 
 
 def save_png(draw: Callable[[Theme], Figure], path: Path) -> None:

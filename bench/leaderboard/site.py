@@ -14,8 +14,10 @@ from bench.leaderboard import plots
 from bench.leaderboard.board import Board, Known, Options, load_boards, run_key
 from bench.leaderboard.cost import cost_of
 from bench.leaderboard.curves import learning_curves
-from bench.leaderboard.pages import algorithm, front, run, suite, task
+from bench.leaderboard.pages import algorithm, front, run, suite, suite_plots, task
+from bench.leaderboard.pages.overall import aggregates
 from bench.leaderboard.tables import FORMATS, Table, write_downloads
+from bench.leaderboard.twins import sentences
 from bench.protocol import Protocol
 from bench.stats import REPLICATES, Summary
 
@@ -48,7 +50,8 @@ def write_leaderboard(
         for board in boards:
             _write_suite(site, board, known)
         names = [protocol.name for protocol in protocols]
-        site.page("index.html", "front.html", front.context(boards, known, names, unusable))
+        said = sentences({protocol.name: protocol for protocol in protocols})
+        site.page("index.html", "front.html", front.context(boards, known, names, unusable, said))
         site.assets()
         site.finish()
     except OSError as error:
@@ -91,10 +94,8 @@ class Site:
         self._place(path).write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
     def draw(self, stem: str, draw: Callable[[plots.Theme], Figure]) -> None:
-        """Write a plot as SVG and PNG."""
-        self._place(f"{stem}.svg")
-        self._place(f"{stem}.png")
-        plots.save(draw, self.folder / stem)
+        """Write a plot as SVG."""
+        plots.save_svg(draw, self._place(f"{stem}.svg"))
 
     def overview(self, stem: str, draw: Callable[[plots.Theme], Figure]) -> None:
         """Write the picture of a README."""
@@ -106,7 +107,7 @@ class Site:
             return []
         paths = write_downloads(table, self.folder)
         self.written.update(paths)
-        return list(zip(FORMATS.values(), paths, strict=True))
+        return [(FORMATS[ending], path) for ending, path in zip(table.formats, paths, strict=True)]
 
     def assets(self) -> None:
         """Style sheet and scripts. Plotly's is that of the installed package."""
@@ -157,19 +158,21 @@ def _remove(folder: Path, path: str) -> None:
 def _write_suite(site: Site, board: Board, known: Known) -> None:
     """All pages of a suite."""
     if not board.first:
-        site.page(f"{board.stem}/index.html", "suite.html", _NOTHING | suite.empty_context(board, known))
+        content = suite.empty_context(board, known) | _published_pictures(site, board)
+        site.page(f"{board.stem}/index.html", "suite.html", _NOTHING | content)
         return
     found = learning_curves(board.first.scores, board.first.replicates)
     costs = {row: cost_of(board.first.scores, row, known.count) for row in board.first.order}
     acting = board.settings or board.first
     acting_costs = {row: cost_of(acting.scores, row, known.count) for row in acting.order}
     for protocol, summary in board.summaries.items():
-        pictures = suite.pictures(board, summary, found, site.draw)
+        pictures = suite_plots.pictures(board, summary, found, site.draw)
         cost = suite.cost_table(board, summary, costs) if summary is board.first else None
         if summary is board.first:
-            pictures |= suite.pareto_pictures(board, costs, acting, acting_costs, site.draw)
+            pictures |= suite_plots.pareto_pictures(board, costs, acting, acting_costs, site.draw)
         content = suite.context(board, summary, known) | {"pictures": pictures, "cost": cost}
         content |= {"settings": _settings(board, summary)}
+        content |= _published_pictures(site, board) if summary is board.first else {"published_pictures": {}}
         site.page(suite.page_path(board, protocol), "suite.html", content)
     _write_overview(site, board, board.first)
     for name in board.first.scores.tasks:
@@ -186,8 +189,14 @@ def _write_suite(site: Site, board: Board, known: Known) -> None:
         site.page(path, "run.html", run.context(board, record))
 
 
+def _published_pictures(site: Site, board: Board) -> dict[str, Any]:
+    found = suite_plots.pictures(board, board.published, {}, site.draw) if board.published else {}
+    return {"published_pictures": found}
+
+
 _NOTHING: dict[str, Any] = {
     "protocols": (),
+    "twins": (),
     "pictures": {},
     "cost": None,
     "settings": None,
@@ -199,7 +208,7 @@ def _settings(board: Board, summary: Summary) -> Table | None:
     """Every test-time setting as a row, on the suite's first page."""
     if summary is not board.first or not board.settings or summary.scores.inference == "all":
         return None
-    return suite.aggregates(board, board.settings, "settings")
+    return aggregates(board, board.settings, "settings")
 
 
 def _write_overview(site: Site, board: Board, summary: Summary) -> None:

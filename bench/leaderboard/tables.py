@@ -49,7 +49,16 @@ class Cell:
     dot: str = ""  # colour of the algorithm
     bar: Bar | None = None
     badge: str = ""  # kind of a badge around the text
+    tag: str = ""  # words in a badge below the text: whose the row is; part of `full`
     code: bool = False
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is its text and nothing else, as most cells are."""
+        return not (
+            self.interval or self.small or self.bold or self.marks or self.href or self.dot or self.bar
+            or self.badge or self.tag or self.code
+        )  # fmt: skip
 
     @property
     def key(self) -> str:
@@ -80,6 +89,7 @@ class Table:
     stem: str = ""  # of the downloads, below the site's folder; empty: none
     kind: str = ""  # class of the style sheet
     sortable: bool = True
+    formats: Sequence[str] = tuple(FORMATS)  # of the downloads
 
 
 EMPTY = Cell("–", sort=math.nan)
@@ -96,11 +106,15 @@ def number(e: Estimate, scale: int = 100, marks: tuple[Mark, ...] = (), shade: f
 
 
 def write_downloads(table: Table, folder: Path) -> list[str]:
-    """Write the table in all formats; the paths below `folder`."""
-    sheet = _sheet(table)
-    texts = {"csv": _csv(table), "tex": latex(sheet), "md": markdown(sheet)}
-    paths = [f"{table.stem}.{ending}" for ending in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
+    """Write the table in its formats; the paths below `folder`."""
+    writers = {
+        "csv": _csv,
+        "tex": lambda table: latex(_sheet(table)),
+        "md": lambda table: markdown(_sheet(table)),
+    }
+    paths = [f"{table.stem}.{ending}" for ending in table.formats]
+    for path, ending in zip(paths, table.formats, strict=True):
+        text = writers[ending](table)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", errors="replace", newline="\n")
     return paths

@@ -43,6 +43,9 @@ def marks_of(scores: Scores, row: Row, task: str | None = None) -> tuple[Mark, .
         marks.append(Mark(", ".join(said)))
     if row in scores.flagged or (task is not None and task in scores.flagged):
         marks.append(NOT_COMPARABLE)
+    mixed = sum((row, t) in scores.cells and t in scores.flagged for t in tasks) if task is None else 0
+    if mixed:
+        marks.append(Mark(f"{counted(mixed, 'task')} not strictly comparable", "‡"))
     return tuple(marks)
 
 

@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "img", "link", "br", "input", "path", "rect"}:
+        if tag not in {"meta", "img", "link", "br", "input", "path", "rect", "col"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -89,8 +89,9 @@ def test_equal_records_give_equal_files_wherever_they_lie(tmp_path: Path) -> Non
         found.append(content(path.parent))
     assert found[0] == found[1]
     assert json.loads(found[0]["manifest.json"])["files"] == sorted({*found[0]} - {"manifest.json"})
-    for name in ("intervals", "profiles", "overview", "training", "acting", "curves"):
-        assert any(re.fullmatch(rf"plots/diagnostic-(final-)?{name}\.png", path) for path in found[0])
+    for name in ("intervals", "profiles", "training", "acting", "curves"):
+        assert any(re.fullmatch(rf"plots/diagnostic-(final-)?{name}\.svg", path) for path in found[0])
+    assert [path for path in found[0] if path.endswith(".png")] == ["plots/diagnostic-overview.png"]
 
 
 def test_there_is_a_page_for_every_suite_protocol_task_algorithm_and_run(pages: dict[str, Page]) -> None:

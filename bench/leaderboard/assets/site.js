@@ -124,7 +124,8 @@ function themed(layout) {
   full.font = { color: color("--ink"), size: 12, family: getComputedStyle(document.body).fontFamily };
   full.hoverlabel = { bgcolor: color("--card"), bordercolor: color("--line"), font: { color: color("--ink") }, namelength: -1 };
   full.modebar = { bgcolor: "rgba(0,0,0,0)", color: color("--soft"), activecolor: color("--link") };
-  full.legend = narrow ? { orientation: "h", y: -0.25 } : {};
+  // on a phone below the title of the axis, which is 80 pixels below the plot
+  full.legend = narrow ? { orientation: "h", yanchor: "top", y: -80 / (layout.height - 86) } : { tracegroupgap: 0 };
   for (const name of Object.keys(full).filter((key) => /^[xy]axis/.test(key))) {
     Object.assign(full[name], { gridcolor: color("--line"), linecolor: color("--line"), zerolinecolor: color("--line") });
   }
@@ -137,7 +138,7 @@ function drawLive(figure) {
   const still = figure.querySelector(".static");
   const options = {
     responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-    toImageButtonOptions: { format: "svg", filename: "plot" },
+    toImageButtonOptions: { format: "png", scale: 2, filename: "plot" },
   };
   live.hidden = false;
   window.Plotly.newPlot(live, data, themed(layout), options).then(() => { still.hidden = true; }, () => { live.hidden = true; });

@@ -10,7 +10,7 @@ from bench.captions import seed_count, seeds_of
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
 from bench.leaderboard.pages.parts import row_cell, settings_cell
-from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Table, number
+from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Mark, Table, number
 from bench.leaderboard.words import MEAN_ONLY, bar, counted, marks_of, metric_cell, notices, span_of
 from bench.records import inference_label
 from bench.scores import Row
@@ -35,7 +35,13 @@ class Filter:
     chosen: str = ""  # at first; empty: all
 
 
-def context(boards: Sequence[Board], known: Known, protocols: Sequence[str], unusable: Sequence[str]) -> Any:
+def context(
+    boards: Sequence[Board],
+    known: Known,
+    protocols: Sequence[str],
+    unusable: Sequence[str],
+    twins: Sequence[str] = (),
+) -> Any:
     """What the template of the front page shows."""
     lines = [line for board in boards for line in _lines(board, known)]
     table = Table(
@@ -46,6 +52,7 @@ def context(boards: Sequence[Board], known: Known, protocols: Sequence[str], unu
         "cards": [_card(board, known) for board in boards],
         "table": table,
         "filters": _filters(lines, protocols),
+        "twins": twins,
         "notices": [
             (board.suite, f"{board.stem}/index.html", said)
             for board in boards
@@ -85,6 +92,7 @@ def _card(board: Board, known: Known) -> dict[str, Any]:
         for row in rows[:BEST]:
             e = summary.aggregates[row]["IQM"]
             best.append((row_cell(board, row), Cell(f"{100 * e.value:z.1f}", bar=_bar(board, row, e, span))))
+    best = best or _best_reported(board, known)
     return {
         "suite": board.suite,
         "href": f"{board.stem}/index.html",
@@ -92,8 +100,39 @@ def _card(board: Board, known: Known) -> dict[str, Any]:
         "facts": _facts(board),
         "best": best,
         "others": max(0, len(summary.scores.rows) - BEST) if summary else 0,
-        "protocol": next(iter(board.summaries), ""),
+        "caption": _caption(board, bool(best)),
     }
+
+
+def _best_reported(board: Board, known: Known) -> list[tuple[Cell, Cell]]:
+    """Of a suite without aggregates of its own: the leaders of what others report, by IQM of their seeds or
+    else by their means.
+    """
+    summary = board.published
+    if summary and summary.aggregates:
+        rows = [row for row in summary.order if row in summary.aggregates][:BEST]
+        span = span_of(summary.aggregates[row]["IQM"] for row in summary.aggregates)
+        found = [(row, summary.aggregates[row]["IQM"]) for row in rows]
+        return [
+            (row_cell(board, row), Cell(f"{100 * e.value:z.1f}", bar=_bar(board, row, e, span)))
+            for row, e in found
+        ]
+    every = reported.groups(board, known.tasks.get(board.suite, ()))
+    return [
+        (Cell(group.algorithm, tag=f"reported: {group.name}"), Cell(f"{100 * group.mean:z.1f}"))
+        for group in sorted(every, key=lambda group: -group.mean)[:BEST]
+    ]
+
+
+def _caption(board: Board, shown: bool) -> str:
+    """What the numbers of a card are."""
+    if board.first and board.first.aggregates:
+        protocol = board.first.scores.protocol
+        return f"IQM and 95% interval{protocol.mark or f', protocol {protocol.name}'}"
+    if board.published and board.published.aggregates:
+        tasks = counted(len(board.published.scores.tasks), "task")
+        return f"Reported by others, not run here: IQM and 95% interval of their seeds on {tasks}"
+    return "Reported by others, not run here: means over what each reports" if shown else ""
 
 
 def _facts(board: Board) -> str:
@@ -137,7 +176,7 @@ def _defaults(board: Board, row: Row) -> set[str]:
 
 def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[float, float]) -> Line:
     scores = summary.scores
-    about = known.algorithms.get(row.algorithm)
+    about = known.about(row.algorithm)
     family = about.family if about and about.family else "unknown"
     settings = scores.settings(row)
     e = summary.aggregates[row]["IQM"] if row in summary.aggregates else None
@@ -151,7 +190,8 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
         Cell(board.suite, href=f"{board.stem}/index.html"),
         metric_cell(summary, row, "IQM"), interval, metric_cell(summary, row, "Mean"),
         Cell(tasks, sort=float(have)), Cell(seeds_of(scores, row), sort=float(seeds)),
-        settings_cell(scores, row), Cell(family), Cell(scores.protocol.name), Cell(inference),
+        settings_cell(scores, row), Cell(family),
+        Cell(scores.protocol.name, marks=(Mark("optimistic"),) * scores.protocol.optimistic), Cell(inference),
     ]  # fmt: skip
     facts = {
         "suite": board.suite, "protocol": scores.protocol.name, "family": family, "settings": settings,
@@ -161,7 +201,7 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
 
 
 def _reported(board: Board, known: Known, group: reported.Group) -> Line:
-    about = known.algorithms.get(group.algorithm)
+    about = known.about(group.algorithm)
     family = about.family if about and about.family else "unknown"
     found = group.aggregate(board.first.replicates if board.first else REPLICATES)
     score = number(found) if found else Cell("–", small=MEAN_ONLY, sort=math.nan)

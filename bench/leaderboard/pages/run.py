@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench.leaderboard.board import Board, run_key
 from bench.leaderboard.pages.algorithm import options
 from bench.leaderboard.pages.parts import HOME, Crumb, algorithm_href, run_cell, suite_crumb, task_href
+from bench.leaderboard.pages.run_curve import learning_curve
 from bench.leaderboard.tables import Cell, Line, Mark, Table
 from bench.leaderboard.words import device, duration, value
 from bench.protocol import curve, has_diverged
@@ -34,7 +36,8 @@ def context(board: Board, run: RunRecord) -> dict[str, Any]:
         "evaluations": [
             _evaluations(run, setting, f"{stem}-{n}") for n, setting in enumerate(info["inferences"])
         ],
-        "options": options(algorithm, [run], ""),
+        "curve": learning_curve(run),
+        "options": replace(options(algorithm, [run], f"{stem}-options"), formats=["csv"]),
         "versions": _pairs(info.get("versions")),
         "identity": _pairs(info["task_info"].get("identity")),
         "git": _git(info.get("git")),
@@ -99,6 +102,7 @@ def _evaluations(run: RunRecord, setting: Mapping[str, Any], stem: str) -> Table
         foot,
         numeric=frozenset({"Updates", "Mean", *heads}),
         stem=stem,
+        formats=["csv"],
     )
 
 
