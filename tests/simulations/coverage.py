@@ -75,7 +75,12 @@ def made_up(episodes: np.ndarray, noise_of_seeds: np.ndarray) -> Scores:
     seeds, tasks, _ = episodes.shape
     row, cells = Row("a", "", 0, ""), {}
     values = episodes + noise_of_seeds[:, :, None]
-    info = {"task_info": {"reference": {"random": 0.0, "best": 1.0}}, "eval_steps": [1], "episodes": 1}
+    info = {
+        "task_info": {"reference": {"random": 0.0, "best": 1.0}},
+        "steps": 1,
+        "eval_steps": [1],
+        "episodes": 1,
+    }
     for t in range(tasks):
         lines = [
             {"seed": s, "step": 1, "inference": {}, "status": "ok", "returns": values[s, t].tolist()}

@@ -1,5 +1,8 @@
 """A Ray cluster of a head and two workers on this machine, one of which is killed while it works."""
 
+import json
+import os
+import signal
 import sys
 import time
 
@@ -20,8 +23,11 @@ def test_a_cluster_that_loses_a_machine_makes_the_records_of_this_one(same_recor
         first = cluster.add_node(num_cpus=1, **memory)
 
         def kill_a_machine(results):
-            wait_for(lambda: list(results.glob("runs/*/*/*/*/checkpoint.safetensors")))
+            (path,) = wait_for(lambda: list(results.glob("runs/*/*/*/*/checkpoint.safetensors")))
+            worker = json.loads((path.parent / "lock").read_text())["pid"]
+            os.kill(worker, signal.SIGSTOP)  # or the run might end while its machine is taken away
             cluster.remove_node(first, allow_graceful=False)  # the only one: what it worked on is lost
+            os.kill(worker, signal.SIGKILL)
             cluster.add_node(num_cpus=1, **memory)
 
         options = ["--executor", "ray", "--address", cluster.address]
@@ -35,6 +41,7 @@ def test_a_cluster_that_loses_a_machine_makes_the_records_of_this_one(same_recor
 
 def wait_for(condition, seconds=120.0):
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.01)
+    return found
