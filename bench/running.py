@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -151,6 +151,10 @@ def carry_out(
     for title, error in display.errors.items():
         console.print(f"{title}: {printable(error)}", markup=False, highlight=False, soft_wrap=True)
     return display
+
+
+# What `carry_out_here` is to other commands, once the work is given.
+CarryOut = Callable[[Sequence[Run], Path, str, int | None, int], Display]
 
 
 def carry_out_here(

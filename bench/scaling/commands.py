@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from bench.captions import entry as cell
 from bench.devices import resolve_device
 from bench.errors import UserError
 from bench.listing import suite_of
-from bench.plan import Request, Run, parse_seeds
-from bench.progress import Display
+from bench.plan import Request, parse_seeds
 from bench.protocol import PROTOCOLS
 from bench.recorded import is_finished
 from bench.records import RunRecord, inference_label
 from bench.registry import Entry, find_algorithm
+from bench.running import CarryOut
 from bench.scaling.axes import Variant, plan_variants, scaling_of
 from bench.scaling.compute import CALLS, ROUNDS, milliseconds, network_evaluations
 from bench.scaling.points import Point, as_text, read_milliseconds, read_records, score, write_csv
@@ -30,7 +30,6 @@ from bench.tables import Sheet, markdown
 from bench.task import Suite
 
 PROTOCOL = PROTOCOLS["final"]
-CarryOut = Callable[[Sequence[Run], Path, str, int | None, int], Display]
 
 
 def add_parser(

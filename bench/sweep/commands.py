@@ -5,8 +5,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.algorithm import Algorithm
@@ -16,17 +15,15 @@ from bench.errors import UserError
 from bench.listing import suite_of
 from bench.notes import listed
 from bench.plan import Request, Run, parse_seeds
-from bench.progress import Display
 from bench.registry import Entry, find_algorithm
 from bench.reporting import add_results
+from bench.running import CarryOut
 from bench.sweep.search import SEARCHES, STARTUP
 from bench.sweep.space import LARGEST, Space, label, parse_space, size
 from bench.sweep.trials import Sweep, Trial, Tuned, run_again, try_settings
 from bench.tables import NO_ENTRY, Sheet, markdown
 from bench.tables import Entry as Cell
 from bench.task import Suite
-
-CarryOut = Callable[[Sequence[Run], Path, str, int | None, int], Display]
 
 
 def add_parser(

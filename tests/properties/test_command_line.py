@@ -19,7 +19,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=()), ma
 )
 COMMANDS = (
     "list", "report", "leaderboard", "compare", "data", "tuning", "pack", "verify", "evaluate", "scaling",
-    "check", "run",
+    "check", "run", "import", "regress", "paper", "status", "sweep",
 )  # fmt: skip
 WORDS = TEXT | st.sampled_from(
     [
