@@ -181,18 +181,20 @@ def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path, jobs
     whole = bench_run(tmp_path / "whole")
     assert whole.wait() == 0, whole.stdout.read()
     killed = bench_run(tmp_path / "killed", jobs)
-    wait_for(tmp_path / "killed" / "runs", "*/*/bc/*/summary.json")  # bc is finished,
-    wait_for(tmp_path / "killed" / "runs", "*/*/iql/*/evaluations.jsonl")  # iql has its first evaluation
+    wait_for(tmp_path / "killed" / "runs", "*/*/iql/*/evaluations.jsonl")  # its first of six
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
     assert not (cut / "summary.json").exists()
     before = (cut / "evaluations.jsonl").read_text()
+    finished = len(
+        list((tmp_path / "killed").glob("runs/*/*/bc/*/summary.json"))
+    )  # with two jobs: or not yet
     again = bench_run(tmp_path / "killed", jobs)
     said = again.communicate()[0]
     assert again.returncode == 0
-    assert "1 of 2 runs are finished already" in said
-    assert "two-doors · bc" in said
+    assert ("1 of 2 runs are finished already" in said) == bool(finished)
+    assert finished or jobs == 2
     after = (cut / "evaluations.jsonl").read_text()
     assert after.startswith(before[: before.rfind("\n") + 1])
     for name in ("bc", "iql"):

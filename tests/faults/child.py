@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,28 @@ def seconds_of(results: Path) -> float:
     start = time.monotonic()
     finish(results)
     return time.monotonic() - start
+
+
+OPERATIONS = ("fsync", "link", "replace", "unlink")
+
+
+def die_at(number: int, after: bool) -> None:
+    """Kill this process at its so manieth operation on files, before or after it is carried out."""
+    count = 0
+
+    def deadly(operation):
+        @wraps(operation)
+        def wrapped(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == number and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = operation(*arguments, **options)
+            if count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return wrapped
+
+    for name in OPERATIONS:
+        setattr(os, name, deadly(getattr(os, name)))

@@ -1,28 +1,24 @@
 """Two processes that are given the same run: one works, the other says so; records are those of one."""
 
 import json
+import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import pytest
-from child import Child, assert_same, run_of
+from child import CONTEXT, Child, assert_same, die_at, run_of
 
 from bench.recorded import is_finished
 
 pytestmark = pytest.mark.fault
 
 
-def wait_until(moment: float) -> None:
-    time.sleep(max(0.0, moment - time.monotonic()))
-
-
 def test_two_processes_given_the_same_run_at_the_same_moment(tmp_path, whole, often, row) -> None:
     times, refused = often(2, 10), 0
     for number in range(times):
         results = tmp_path / str(number)
-        together = partial(wait_until, time.monotonic() + 0.3)
+        together = CONTEXT.Barrier(2).wait
         pair = [Child(results, prepare=together) for _ in range(2)]
         outcomes = [child.wait() for child in pair]
         errors = [outcome["error"] for outcome in outcomes if "error" in outcome]
@@ -41,11 +37,10 @@ def test_a_dead_owner_with_many_heirs(tmp_path, whole, often, row) -> None:
     times, worked = often(1, 5), 0
     for number in range(times):
         results = tmp_path / str(number)
-        first = Child(results)
-        while not list(results.rglob("lock")):
-            time.sleep(0.005)
-        assert first.kill()
-        together = partial(wait_until, time.monotonic() + 0.5)
+        first = Child(results, prepare=partial(die_at, 9, True))
+        assert first.wait() == {"exitcode": -signal.SIGKILL}
+        assert list(results.rglob("lock"))
+        together = CONTEXT.Barrier(4).wait
         outcomes = [child.wait() for child in [Child(results, prepare=together) for _ in range(4)]]
         worked += sum("summary" in outcome for outcome in outcomes)
         assert any("summary" in outcome for outcome in outcomes)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -163,17 +162,6 @@ def test_of_very_large_data_evenly_spaced_transitions_are_counted(monkeypatch: p
     assert (card.counted, card.cells, card.coverage) == (4, 4, 1.0)  # rows 0, 3, 6 and 9
     assert "4 evenly spaced transitions" in "\n".join(lines(card))
     assert "10" in lines(card)[0]
-
-
-def test_a_million_transitions_take_about_a_second() -> None:
-    torch.manual_seed(0)
-    obs, action, zeros = torch.randn(1_000_000, 35), torch.zeros(1_000_000, 5), torch.zeros(1_000_000)
-    timeout = zeros.clone()
-    timeout[999::1000] = 1
-    data = Dataset(obs, action, zeros, obs, action, zeros, timeout)
-    started = time.perf_counter()
-    assert describe(data, SCALE).episodes == 1000
-    assert time.perf_counter() - started < 5
 
 
 def test_data_without_transitions_has_no_card() -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -165,14 +164,12 @@ def test_a_damaged_archive_is_a_sentence() -> None:
     assert found.startswith("a.npz: observations cannot be read (")
 
 
-def test_two_million_rows_are_checked_at_once_and_without_a_copy() -> None:
+def test_two_million_rows_are_checked_without_a_copy() -> None:
     array = np.full((2_000_000, 30), 0.5, np.float32)
     tracemalloc.start()
-    started = time.perf_counter()
     assert list(check_columns("a", {"observations": array}, [Column("observations", 30, -1, 1)])) == []
-    seconds, peak = time.perf_counter() - started, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert seconds < 2
     assert peak < array.nbytes / 100
 
 
