@@ -5,14 +5,12 @@ import io
 import math
 from collections.abc import Callable
 
-from bench.bootstrap import BOOTSTRAPS
 from bench.captions import WINS, entry, label
-from bench.comparison import p_text, pairing_sentence, power_sentence
-from bench.differences import ALPHA
+from bench.comparison import bootstrap_sentence, means_sentence, p_text, pairing_sentence, power_sentence
 from bench.notes import unequal_steps
 from bench.pairs import AllPairs, Pair
-from bench.stats import FEW_SEEDS
 from bench.tables import Entry, Sheet, latex, markdown
+from bench.welch import ALPHA
 
 
 def render(found: AllPairs, fmt: str) -> str:
@@ -22,7 +20,7 @@ def render(found: AllPairs, fmt: str) -> str:
 
 def sheet(found: AllPairs) -> Sheet:
     """One line per pair; A is the one with the higher mean score."""
-    head = ["Tasks", "A - B", "P(A > B)", "p (pairs)", "p (Holm)", "Won / tied / lost", "Verdict"]
+    head = ["Tasks", "A - B", "P(A > B)", "p (Holm)", "p (pairs, Holm)", "Won / tied / lost", "Verdict"]
     rows = [(_name(found, pair), _line(found, pair)) for pair in found.pairs]
     title = f"{found.scores.heading}: all pairs of {len(found.scores.rows)} algorithms"
     return Sheet(title, "A against B", head, rows, foot(found), notes(found))
@@ -49,8 +47,8 @@ def _line(found: AllPairs, pair: Pair) -> list[Entry]:
         Entry(str(pair.tasks)),
         entry(pair.difference),
         entry(pair.improvement, scale=1),
-        Entry(p_text(pair.permutation.p)),
         Entry(p_text(pair.p_holm)),
+        Entry(p_text(pair.p_pairs_holm)),
         Entry(str(pair.record)),
         Entry(_verdict(found, pair)),
     ]
@@ -66,18 +64,16 @@ def foot(found: AllPairs) -> list[str]:
     points = f"{100 * found.margin:g}"
     sentences = [
         found.scores.sentence(),
-        "A - B: the difference of the mean scores over the tasks that both have, and P(A > B), the "
-        "probability that a run of A scores higher than one of B on the same task (ties half), with 95% "
-        f"percentiles of {found.replicates:,} stratified bootstrap replicates "
-        f"({BOOTSTRAPS[found.bootstrap]}), which are too narrow below {FEW_SEEDS} seeds and not corrected.",
-        pairing_sentence([pair.permutation for pair in found.pairs])
-        + f" p (Holm): corrected by Holm's method for {found.tests} pairs.",
+        "A - B: the difference of the mean scores over the tasks that both have. "
+        f"{means_sentence(found.bootstrap)} p (Holm): corrected by Holm's method for {found.tests} pairs; "
+        "intervals are not corrected.",
+        "P(A > B): the probability that a run of A scores higher than one of B on the same task (ties half), "
+        f"with {bootstrap_sentence(found.bootstrap)}; {found.replicates:,} replicates.",
+        pairing_sentence([pair.permutation for pair in found.pairs], "p (pairs, Holm)")
+        + " Corrected by Holm's method, too.",
         f"Verdict: differs – the corrected p is at most {ALPHA:g}. No difference seen of {points} or more – "
-        f"the interval lies between -{points} and {points}. Unclear – the (uncorrected) interval excludes 0, "
-        "which is all that bench compare A B asks for over all tasks; the test does not show it: swapping "
-        "runs also swaps what the algorithms gain and lose on different tasks. Otherwise there are too few "
-        "seeds; "
-        f"{power_sentence(points, found.tests)}",
+        f"the interval lies between -{points} and {points}. Unclear – the interval and the corrected test "
+        f"do not agree. Otherwise there are too few seeds; {power_sentence(points, found.tests)}",
         f"Won / tied / lost by A. {WINS}",
     ]
     partial = [_name(found, pair) for pair in found.pairs if pair.tasks < len(found.scores.tasks)]
@@ -108,7 +104,7 @@ def _csv(found: AllPairs) -> str:
     for pair in found.pairs:
         estimates = [(pair.difference, 100), (pair.improvement, 1)]
         numbers = [scale * x for e, scale in estimates for x in (e.value, e.low, e.high)]
-        numbers += [pair.permutation.p, pair.p_holm]
+        numbers += [pair.p, pair.p_holm, pair.permutation.p, pair.p_pairs_holm]
         record = [pair.record.wins, pair.record.ties, pair.record.losses]
         runs = [pair.permutation.pairs, pair.permutation.singles]
         cells = ["" if math.isnan(x) else f"{x:.4f}" for x in numbers]
@@ -122,7 +118,8 @@ def _csv(found: AllPairs) -> str:
 
 _COLUMNS = (
     "level", "a", "b", "tasks", "difference", "low", "high", "improvement", "improvement_low",
-    "improvement_high", "p", "p_holm", "pairs", "singles", "won", "tied", "lost", "verdict",
+    "improvement_high", "p", "p_holm", "p_pairs", "p_pairs_holm", "pairs", "singles", "won", "tied", "lost",
+    "verdict",
 )  # fmt: skip
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 
 from bench.bootstrap import BOOTSTRAPS
 from bench.captions import entry, label
-from bench.differences import ALPHA, Comparison, OverallDifference, TaskDifference, Welch
+from bench.differences import Comparison, TaskDifference
 from bench.notes import unequal_steps
+from bench.overall import OverallDifference
 from bench.permutation import ARRANGEMENTS, Permutation
 from bench.power import POWER
 from bench.published import tables as published
 from bench.stats import FEW_SEEDS, Estimate
 from bench.tables import NO_ENTRY, Entry, Sheet, latex, markdown
+from bench.welch import ALPHA, Welch
 
 
 def render(comparison: Comparison, fmt: str) -> str:
@@ -53,7 +55,8 @@ def _badged(c: Comparison, verdict: str, tasks: Collection[str]) -> str:
 
 
 def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
-    numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference), NO_ENTRY]
+    numbers = [_score(overall.a), _score(overall.b), NO_ENTRY, _difference(overall.difference)]
+    numbers.append(Entry(p_text(overall.p)))
     permuted = Entry(p_text(c.permutation.p)) if overall.name == "mean" else NO_ENTRY
     return [*numbers, permuted, entry(overall.improvement, scale=1), Entry(_overall(c, overall))]
 
@@ -102,9 +105,9 @@ def foot(c: Comparison) -> list[str]:
         )
     if c.overall:
         sentences.append(
-            "All tasks: those on which both can be compared; 95% percentiles of a stratified bootstrap "
-            f"({BOOTSTRAPS[c.bootstrap]}), which are too narrow below {FEW_SEEDS} seeds; verdicts by the "
-            "interval."
+            f"All tasks: those on which both can be compared. {means_sentence(c.bootstrap)} It is one test, "
+            f"not corrected. The IQM, like P: {bootstrap_sentence(c.bootstrap)}, so an interval without 0 "
+            "is no verdict."
         )
     broken = [(row, c.scores.diverged(row)) for row in (c.a, c.b) if c.scores.diverged(row)]
     if broken:
@@ -123,6 +126,25 @@ def foot(c: Comparison) -> list[str]:
     return sentences + published.foot(c.scores)
 
 
+def means_sentence(bootstrap: str) -> str:
+    """How the difference of the means over tasks is judged."""
+    own = "" if bootstrap == "seeds" else f"; its interval, which must agree: {bootstrap_sentence(bootstrap)}"
+    return (
+        f"The mean: Welch's 95% t interval and test over the groups of seeds of all tasks{own}; without two "
+        "seeds in every group, or where none varies, p is that of the permutation test. Where each wins some "
+        "tasks, p (pairs) misses differences of the means: swapping runs also swaps what the algorithms gain "
+        "and lose on different tasks."
+    )
+
+
+def bootstrap_sentence(bootstrap: str) -> str:
+    """What the percentiles are of."""
+    return (
+        f"95% percentiles of a stratified bootstrap ({BOOTSTRAPS[bootstrap]}), which are too narrow below "
+        f"{FEW_SEEDS} seeds"
+    )
+
+
 def power_sentence(points: str, tests: int) -> str:
     """What the number of seeds in a verdict means."""
     level = f"{ALPHA:g} / {tests}" if tests > 1 else f"{ALPHA:g}"
@@ -133,10 +155,10 @@ def power_sentence(points: str, tests: int) -> str:
     )
 
 
-def pairing_sentence(found: Sequence[Permutation]) -> str:
+def pairing_sentence(found: Sequence[Permutation], name: str = "p (pairs)") -> str:
     """What p (pairs) is, and whether seeds are shared."""
     pairs, singles = sum(each.pairs for each in found), sum(each.singles for each in found)
-    text = "p (pairs): a permutation test of the difference of the means"
+    text = f"{name}: a permutation test of the difference of the means"
     if pairs:
         text += (
             "; runs of the same seed, which saw the same batches, noise and start states, are swapped as "
@@ -183,7 +205,7 @@ def _csv(c: Comparison) -> str:
             ]
         )
     for o in c.overall:
-        numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), math.nan, math.nan]
+        numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), o.p, math.nan]
         numbers += _numbers(o.improvement, 1)
         pairs = [_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
         writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _overall(c, o), *pairs])

@@ -1,11 +1,9 @@
 """Whether two algorithms differ: the difference of their mean scores on each task and over all tasks.
 
-On one task: Welch's t interval and test (Welch 1947), which assume neither equal variances nor equal
-numbers of seeds. Percentiles of a bootstrap are too narrow for five seeds, Welch's interval is not. The
-p-values of the tasks are corrected together by Holm's method (1979): under it the chance that even one of
-several equal tasks is called different is at most 5%.
-The paired permutation test (bench.permutation) stands beside it. It cannot be the verdict on one task: five
-pairs permit no p below 2/32. Over all tasks it has many pairs, and needs no assumption on their scores.
+Welch's t interval and test (bench.welch) decide. The p-values of the tasks are corrected together by Holm's
+method (1979): under it the chance that even one of several equal tasks is called different is at most 5%.
+The paired permutation test (bench.permutation) stands beside them. It cannot be the verdict on one task: five
+pairs permit no p below 2/32. Nor over tasks (bench.overall): where each algorithm wins some it sees nothing.
 
 Shapes: S seeds, T tasks. Scores are on the scale 0..1.
 """
@@ -15,28 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
-from bench.bootstrap import REPLICATES, Draws, draw, draw_tasks, interval
-from bench.metrics import everyone, improvement, iqm, mean
+from bench.bootstrap import REPLICATES, draw, draw_tasks
+from bench.overall import OverallDifference, improvement_of, overall_differences
 from bench.permutation import Permutation, permutation_of
-from bench.power import POWER, seeds_to_add, smallest, standard_error
+from bench.power import POWER, seeds_to_add, smallest
 from bench.scores import Row, Scores
 from bench.stats import Estimate
+from bench.welch import ALPHA, Welch, constant, holm, permutation_p, welch
 
-ALPHA = 0.05  # an interval has the level 1 - ALPHA
 NOTHING = Estimate(math.nan, math.nan, math.nan)
-EQUAL = 1e-9  # scores that differ by less than this, on the scale 0..1, are the same number
-
-
-@dataclass(frozen=True)
-class Welch:
-    """Mean of A minus mean of B; low, high and p (two-sided, uncorrected) are NaN where there is none."""
-
-    value: float
-    low: float
-    high: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -54,18 +40,6 @@ class TaskDifference:
 
 
 @dataclass(frozen=True)
-class OverallDifference:
-    """Two algorithms over all tasks that both have, for one aggregate."""
-
-    name: str
-    a: float
-    b: float
-    difference: Estimate
-    improvement: Estimate
-    verdict: str
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A against B. margin: differences of this size (scale 0..1) are of interest."""
 
@@ -78,41 +52,6 @@ class Comparison:
     overall: Sequence[OverallDifference]  # none where no task has both
     permutation: Permutation  # of the difference of the means over all tasks that both have
     bootstrap: str
-
-
-def welch(a: np.ndarray, b: np.ndarray) -> Welch:
-    """Welch's t interval and test for the difference of the means of a (n,) and b (m,).
-
-    One seed has no spread, so there is no interval and no p. Where neither group varies there is no
-    interval either: a width of 0 would claim certainty. Then p is that of the exact permutation test,
-    2 / (n + m choose n), which is as small as n and m seeds permit; 1 where the groups are equal.
-    """
-    if not len(a) or not len(b):
-        return Welch(math.nan, math.nan, math.nan, math.nan)
-    value = float(a.mean() - b.mean())
-    if min(len(a), len(b)) < 2:
-        return Welch(value, math.nan, math.nan, math.nan)
-    if constant(a) and constant(b):
-        p = 1.0 if abs(value) <= EQUAL else _permutation_p(len(a), len(b))
-        return Welch(value, math.nan, math.nan, p)
-    error, freedom = standard_error(np.array([a.var(ddof=1), b.var(ddof=1)]), np.array([len(a), len(b)]))
-    half = float(stdtrit(freedom, 1 - ALPHA / 2)) * error
-    return Welch(value, value - half, value + half, float(2 * stdtr(freedom, -abs(value) / error)))
-
-
-def constant(scores: np.ndarray) -> bool:
-    """Whether all seeds have the same score, up to rounding."""
-    return bool(np.ptp(scores) <= EQUAL)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for being several (Holm 1979); NaN stays NaN and does not count as a test."""
-    values = np.asarray(p, float)
-    order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # NaN last
-    raised = values[order] * np.arange(len(order), 0, -1)
-    result = np.full(len(values), np.nan)
-    result[order] = np.minimum(np.maximum.accumulate(raised), 1)
-    return result.tolist()
 
 
 def more_seeds(a: np.ndarray, b: np.ndarray, margin: float, tests: int = 1) -> int:
@@ -134,7 +73,7 @@ def more_constant_seeds(n: int, m: int, tests: int) -> int:
     """How many seeds each of two algorithms needs besides n and m, at least 1, so that the permutation
     test can find a difference among `tests` tasks where no seed of a group varies.
     """
-    return smallest(lambda more: _permutation_p(n + more, m + more) <= ALPHA / tests)
+    return smallest(lambda more: permutation_p(n + more, m + more) <= ALPHA / tests)
 
 
 def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: float, tests: int = 1) -> str:
@@ -191,61 +130,16 @@ def compare(
             words = _absent(a, b, x, y) if not (len(x) and len(y)) else "not comparable ‡"
         permuted = permutation_of(scores, a, b, task)
         result.append(TaskDifference(task, x, y, found[t], corrected[t], permuted, better, words))
+    everything = permutation_of(scores, a, b)
     overall: Sequence[OverallDifference] = ()
     if both:
         chosen = draw_tasks(replicates, bootstrap, scores.suite, [tasks[t] for t in both])
         shared = [each.on(both).over(chosen) for each in draws]
-        overall = _overall([each[:, both] for each in matrices], shared, margin)
-    everything = permutation_of(scores, a, b)
+        matrices = [each[:, both] for each in matrices]
+        overall = overall_differences(matrices, shared, everything, margin, bootstrap)
     return Comparison(scores, a, b, margin, replicates, result, overall, everything, bootstrap)
-
-
-def _permutation_p(n: int, m: int) -> float:
-    """Two-sided p where every one of n seeds beats every one of m, all equal among themselves."""
-    return min(1.0, 2 / math.comb(n + m, n))
 
 
 def _absent(a: Row, b: Row, x: np.ndarray, y: np.ndarray) -> str:
     lacking = [row.label for row, scores in ((a, x), (b, y)) if not len(scores)]
     return f"no scores of {' and '.join(lacking)}"
-
-
-def improvement_of(matrices: Sequence[np.ndarray], draws: Sequence[Draws]) -> Estimate:
-    """P(A > B), mean over tasks, from the scores (S, T) of both and their draws of the same tasks."""
-    x, y = matrices
-    value = float(improvement(x, y, everyone(x), everyone(y))[0])
-    first, second = draws
-    if not (first.known and second.known):
-        return Estimate(value, math.nan, math.nan)
-    drawn = improvement(first.scores, second.scores, first.counts.astype(float), second.counts)
-    low, high = interval(drawn)
-    return Estimate(value, float(low), float(high))
-
-
-def _overall(
-    matrices: Sequence[np.ndarray], draws: Sequence[Draws], margin: float
-) -> list[OverallDifference]:
-    better = improvement_of(matrices, draws)
-    first, second = draws
-    result = []
-    for name, metric in (("mean", mean), ("IQM", iqm)):
-        a, b = (float(metric(matrix, everyone(matrix))[0]) for matrix in matrices)
-        low = high = np.array(math.nan)
-        if first.known and second.known:
-            low, high = interval(metric(first.scores, first.counts) - metric(second.scores, second.counts))
-        difference = Estimate(a - b, float(low), float(high))
-        result.append(OverallDifference(name, a, b, difference, better, _overall_verdict(difference, margin)))
-    return result
-
-
-def _overall_verdict(difference: Estimate, margin: float) -> str:
-    points = f"{100 * margin:g}"
-    if math.isnan(difference.low):
-        return "too few seeds: 2 of each on every task are the least"
-    if difference.high == difference.low:
-        return "no interval (no seed varies)"
-    if difference.low > 0 or difference.high < 0:
-        return "differs"
-    if -margin < difference.low and difference.high < margin:
-        return f"no difference seen of {points} or more"
-    return f"too few seeds to see or to exclude a difference of {points}"

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import stdtr
 from scipy.stats import binom
 
-from bench.differences import EQUAL, constant
+from bench.welch import EQUAL, constant
 
 SHARES = np.linspace(0, 1, 401)  # of seeds that learn
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.bootstrap import REPLICATES, Draws, draw, draw_tasks, interval
-from bench.differences import ALPHA, EQUAL, holm, improvement_of, welch
-from bench.metrics import everyone, mean
+from bench.bootstrap import REPLICATES, draw, draw_tasks
+from bench.overall import improvement_of, mean_difference, overall_verdict
 from bench.permutation import Permutation, permutation_of
-from bench.power import POWER, seeds_to_add
 from bench.scores import Row, Scores
 from bench.stats import Estimate
+from bench.welch import ALPHA, holm, welch
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,9 @@ class Pair:
     difference: Estimate  # of the means over tasks, scale 0..1
     improvement: Estimate  # P(A > B)
     permutation: Permutation
-    p_holm: float  # of the permutation test, corrected for all pairs
+    p: float  # of the difference; see bench.overall
+    p_holm: float  # the same, corrected for all pairs
+    p_pairs_holm: float  # of the permutation test, corrected for all pairs
     record: WinRecord
     verdict: str
 
@@ -99,18 +100,25 @@ def compare_all(
         else:
             apart.append((a, b))
     permuted = [permutation_of(scores, a, b) for a, b, _ in common]
-    corrected = holm([each.p for each in permuted])
+    means, better = [], []
+    for (a, b, has), found in zip(common, permuted, strict=True):
+        chosen = draw_tasks(replicates, bootstrap, scores.suite, [scores.tasks[t] for t in has])
+        matrices = [scores.matrix(row)[:, has] for row in (a, b)]
+        both = [draws[row].on(has).over(chosen) for row in (a, b)]
+        means.append(mean_difference(matrices, both, found, bootstrap))
+        better.append(improvement_of(matrices, both))
+    corrected, permuted_corrected = holm([each.p for each in means]), holm([each.p for each in permuted])
     tests = sum(not math.isnan(p) for p in corrected)
     pairs = []
-    for (a, b, has), found, p in zip(common, permuted, corrected, strict=True):
-        chosen = draw_tasks(replicates, bootstrap, scores.suite, [scores.tasks[t] for t in has])
-        both = [draws[row].on(has).over(chosen) for row in (a, b)]
-        matrices = [scores.matrix(row)[:, has] for row in (a, b)]
-        difference = _difference(matrices, both)
-        verdict = _verdict([columns[row][t] for row in (a, b) for t in has], difference, p, margin, tests)
+    for (a, b, has), found, difference, above, p, p_pairs in zip(
+        common, permuted, means, better, corrected, permuted_corrected, strict=True
+    ):
+        groups = [columns[row][t] for row in (a, b) for t in has]
+        verdict = overall_verdict(groups, difference.estimate, p, margin, tests)
         record = win_record(columns[a], columns[b])
-        better = improvement_of(matrices, both)
-        pairs.append(Pair(a, b, len(has), difference, better, found, p, record, verdict))
+        pairs.append(
+            Pair(a, b, len(has), difference.estimate, above, found, difference.p, p, p_pairs, record, verdict)
+        )
     return AllPairs(scores, margin, replicates, bootstrap, pairs, apart)
 
 
@@ -124,32 +132,3 @@ def _columns(scores: Scores, row: Row) -> list[np.ndarray]:
 def _mean_score(columns: Sequence[np.ndarray]) -> float:
     known = [float(column.mean()) for column in columns if len(column)]
     return float(np.mean(known)) if known else -math.inf
-
-
-def _difference(matrices: Sequence[np.ndarray], draws: Sequence[Draws]) -> Estimate:
-    a, b = (float(mean(matrix, everyone(matrix))[0]) for matrix in matrices)
-    if not all(each.known for each in draws):
-        return Estimate(a - b, math.nan, math.nan)
-    first, second = (mean(each.scores, each.counts) for each in draws)
-    low, high = interval(first - second)
-    return Estimate(a - b, float(low), float(high))
-
-
-def _verdict(
-    groups: Sequence[np.ndarray], difference: Estimate, p_holm: float, margin: float, tests: int
-) -> str:
-    """What may be said of a pair; `groups` are the seeds of A on each task, then those of B."""
-    points = f"{100 * margin:g}"
-    if p_holm <= ALPHA:
-        return "differs"
-    if min(map(len, groups)) < 2:
-        return "too few seeds: 2 of each on every task are the least"
-    variances = np.array([group.var(ddof=1) for group in groups]) / (len(groups) / 2) ** 2
-    if math.sqrt(variances.max()) <= EQUAL:
-        return "too few seeds for the test (no seed varies)"
-    if -margin < difference.low and difference.high < margin:
-        return f"no difference seen of {points} or more"
-    if difference.low > 0 or difference.high < 0:
-        return "unclear: the interval excludes 0, the corrected test does not"
-    more = seeds_to_add(variances, np.array([len(group) for group in groups]), margin, ALPHA / tests)
-    return f"too few seeds: {more} more per task would find a difference of {points} with {POWER:.0%} power"

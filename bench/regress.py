@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.arguments import points
-from bench.differences import holm
 from bench.drops import drop_p, smallest_p
 from bench.errors import UserError
 from bench.listing import suite_of
@@ -23,6 +22,7 @@ from bench.reporting import add_results
 from bench.scores import Cell, Row, Scores, build, load, shorten, usual_steps
 from bench.tables import NO_ENTRY, Entry, Sheet, markdown
 from bench.task import Suite
+from bench.welch import holm
 
 Status = Literal["identical", "ok", "unclear", "REGRESSED", "missing", "incomparable", "too few seeds"]
 UNCHECKED = ("missing", "incomparable", "too few seeds")

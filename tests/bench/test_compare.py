@@ -10,7 +10,8 @@ from scipy import stats
 from synthetic import write_run
 
 from bench.cli import main
-from bench.differences import ALPHA, holm, more_constant_seeds, more_seeds, verdict, welch
+from bench.differences import more_constant_seeds, more_seeds, verdict
+from bench.welch import ALPHA, holm, welch
 
 A = np.array([0.50, 0.60, 0.70])
 B = np.array([0.30, 0.40, 0.20, 0.30])

@@ -8,11 +8,11 @@ import pytest
 from synthetic import write_run
 
 from bench.cli import main
-from bench.differences import holm
 from bench.pairs import WinRecord, compare_all, win_record, win_records
 from bench.power import POWER, power, seeds_to_add, standard_error
 from bench.protocol import PROTOCOLS
 from bench.scores import Row, Scores, load
+from bench.welch import holm
 
 OFFSETS = (0.00, 0.04, -0.03, 0.02, -0.05)
 
@@ -69,8 +69,9 @@ def test_all_pairs_are_corrected_together_and_the_better_is_a(tmp_path: Path) ->
         ("iql", "bc"),
         ("td3", "bc"),
     ]
+    assert [pair.p_holm for pair in found.pairs] == pytest.approx(holm([pair.p for pair in found.pairs]))
     raw = [pair.permutation.p for pair in found.pairs]
-    assert [pair.p_holm for pair in found.pairs] == pytest.approx(holm(raw))
+    assert [pair.p_pairs_holm for pair in found.pairs] == pytest.approx(holm(raw))
     assert raw[1] == 2 / 2**10
     assert all(pair.difference.value > 0 for pair in found.pairs)
     assert found.pairs[1].verdict == "differs"

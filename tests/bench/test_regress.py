@@ -12,13 +12,13 @@ from synthetic import write_run
 
 from algorithms import ALGORITHMS
 from bench.cli import main
-from bench.differences import holm
 from bench.drops import drop_p, smallest_p
 from bench.plan import Request, plan
 from bench.protocol import PROTOCOLS
 from bench.registry import find_algorithms
 from bench.regress import regress
 from bench.runner import execute
+from bench.welch import holm
 from suites import SUITES
 
 BASELINE = Path(__file__).parents[2] / "results" / "baseline"

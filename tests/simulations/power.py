@@ -5,7 +5,8 @@ python tests/simulations/power.py
 
 import numpy as np
 
-from bench.differences import ALPHA, more_seeds, welch
+from bench.differences import more_seeds
+from bench.welch import ALPHA, welch
 
 SHAPE = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # five seeds; standard deviation 0.79
 

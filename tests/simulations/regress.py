@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.differences import holm
 from bench.drops import drop_p
 from bench.protocol import PROTOCOLS
 from bench.scores import load
+from bench.welch import holm
 
 MARGIN, ALPHA = 5.0, 0.05
 World = Callable[[np.random.Generator, tuple[int, int], float], np.ndarray]  # (cells, seeds) less the points
