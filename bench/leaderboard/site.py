@@ -94,8 +94,9 @@ class Site:
         self._place(path).write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
     def draw(self, stem: str, draw: Callable[[plots.Theme], Figure]) -> None:
-        """Write a plot as SVG."""
-        plots.save_svg(draw, self._place(f"{stem}.svg"))
+        """Write a plot as SVG and PNG."""
+        self._place(f"{stem}.png")
+        plots.save(draw, self._place(f"{stem}.svg").with_suffix(""))
 
     def overview(self, stem: str, draw: Callable[[plots.Theme], Figure]) -> None:
         """Write the picture of a README."""
@@ -107,7 +108,7 @@ class Site:
             return []
         paths = write_downloads(table, self.folder)
         self.written.update(paths)
-        return [(FORMATS[ending], path) for ending, path in zip(table.formats, paths, strict=True)]
+        return [(FORMATS[ending], path) for ending, path in zip(FORMATS, paths, strict=True)]
 
     def assets(self) -> None:
         """Style sheet and scripts. Plotly's is that of the installed package."""

@@ -89,7 +89,6 @@ class Table:
     stem: str = ""  # of the downloads, below the site's folder; empty: none
     kind: str = ""  # class of the style sheet
     sortable: bool = True
-    formats: Sequence[str] = tuple(FORMATS)  # of the downloads
 
 
 EMPTY = Cell("–", sort=math.nan)
@@ -112,8 +111,8 @@ def write_downloads(table: Table, folder: Path) -> list[str]:
         "tex": lambda table: latex(_sheet(table)),
         "md": lambda table: markdown(_sheet(table)),
     }
-    paths = [f"{table.stem}.{ending}" for ending in table.formats]
-    for path, ending in zip(paths, table.formats, strict=True):
+    paths = [f"{table.stem}.{ending}" for ending in FORMATS]
+    for path, ending in zip(paths, FORMATS, strict=True):
         text = writers[ending](table)
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", errors="replace", newline="\n")

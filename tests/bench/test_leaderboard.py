@@ -91,7 +91,19 @@ def test_equal_records_give_equal_files_wherever_they_lie(tmp_path: Path) -> Non
     assert json.loads(found[0]["manifest.json"])["files"] == sorted({*found[0]} - {"manifest.json"})
     for name in ("intervals", "profiles", "training", "acting", "curves"):
         assert any(re.fullmatch(rf"plots/diagnostic-(final-)?{name}\.svg", path) for path in found[0])
-    assert [path for path in found[0] if path.endswith(".png")] == ["plots/diagnostic-overview.png"]
+    plots = {ending: {path[:-4] for path in found[0] if path.endswith(ending)} for ending in (".svg", ".png")}
+    assert plots[".png"] == plots[".svg"] | {"plots/diagnostic-overview"}
+
+
+def test_every_table_and_plot_can_be_had_in_every_format(pages: dict[str, Page]) -> None:
+    stems: dict[str, set[str]] = {}
+    for link in (link for page in pages.values() for link in page.all("a") if "download" in link):
+        stem, _, ending = str(link["href"]).rpartition(".")
+        stems.setdefault(stem, set()).add(ending)
+    assert any("tables/runs/" in stem for stem in stems)
+    assert any("plots/" in stem for stem in stems)
+    for stem, endings in stems.items():
+        assert endings == ({"svg", "png"} if "plots/" in stem else {"csv", "tex", "md"})
 
 
 def test_there_is_a_page_for_every_suite_protocol_task_algorithm_and_run(pages: dict[str, Page]) -> None:

@@ -190,7 +190,7 @@ def test_a_run_shows_its_curve_and_its_options_can_be_had(results: Path) -> None
     assert [float(point.split(",")[0]) for point in points] == [75, 150, 225, 300]
     heights = [float(point.split(",")[1]) for point in points]
     assert heights == pytest.approx([98 - 0.96 * mean for mean in means], abs=0.06)
-    [stem] = set(re.findall(r'href="([^"]*-options\.[a-z]+)"', text))
-    assert read((page.parent / stem).resolve())[0] == {
+    [path] = set(re.findall(r'href="([^"]*-options\.csv)"', text))
+    assert read((page.parent / path).resolve())[0] == {
         "Option": "batch_size", "Value": "256", "Source": "default", "On": "all tasks",
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from bench.leaderboard.board import Board, run_key
@@ -37,7 +36,7 @@ def context(board: Board, run: RunRecord) -> dict[str, Any]:
             _evaluations(run, setting, f"{stem}-{n}") for n, setting in enumerate(info["inferences"])
         ],
         "curve": learning_curve(run),
-        "options": replace(options(algorithm, [run], f"{stem}-options"), formats=["csv"]),
+        "options": options(algorithm, [run], f"{stem}-options"),
         "versions": _pairs(info.get("versions")),
         "identity": _pairs(info["task_info"].get("identity")),
         "git": _git(info.get("git")),
@@ -102,7 +101,6 @@ def _evaluations(run: RunRecord, setting: Mapping[str, Any], stem: str) -> Table
         foot,
         numeric=frozenset({"Updates", "Mean", *heads}),
         stem=stem,
-        formats=["csv"],
     )
 
 
