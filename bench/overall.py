@@ -1,10 +1,10 @@
 """Whether two algorithms differ over several tasks: tests, intervals and verdicts.
 
 The verdict is on the mean, by Welch's test over the 2 T groups of seeds (bench.welch). Simulated with five
-seeds on six tasks, it calls 4 to 5% of equal algorithms different; percentiles of the bootstrap exclude 0 in 8 to 9%
-of them. The paired permutation test cannot replace it: swapping runs also swaps what the algorithms gain and
-lose on different tasks, so that it misses differences of the means where each wins some tasks. It stands in
-where Welch's does not exist. tests/simulations/overall.py repeats the numbers.
+seeds on six tasks, it calls 4 to 5% of equal algorithms different; percentiles of the bootstrap exclude 0 in
+8 to 9% of them. The paired permutation test cannot replace it: swapping runs also swaps what the algorithms
+gain and lose on different tasks, so that it misses differences of the means where each wins some tasks. It
+stands in where Welch's does not exist. tests/simulations/overall.py repeats the numbers.
 
 Shapes: S seeds, T tasks. Scores are on the scale 0..1.
 """
