@@ -1,4 +1,4 @@
-"""How often each test calls two algorithms different over six tasks, at the level 5%. Some minutes.
+"""How often each test calls two algorithms different over six tasks, at the level 5%. Half a minute.
 
 python tests/simulations/overall.py
 """
