@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling
+from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling, Settings
 from bench.generative import softmax_draw, vp_betas
 from bench.networks import NoisePredictor, ValueMLP
 
@@ -155,3 +155,21 @@ def schedule(count):
         "to_noisy": (1 - before) * np.sqrt(1 - beta) / (1 - kept),
         "std": np.sqrt(beta * (1 - before) / (1 - kept)),
     }
+
+
+SETTINGS = [
+    Settings(
+        "Zhendong-Wang/Diffusion-Policies-for-Offline-RL, main.py",
+        {
+            "d4rl-v2/halfcheetah-medium-v2": {"clip_norm": 9.0},
+            "d4rl-v2/halfcheetah-medium-replay-v2": {"clip_norm": 2.0},
+            "d4rl-v2/halfcheetah-medium-expert-v2": {"clip_norm": 7.0},
+            "d4rl-v2/hopper-medium-v2": {"clip_norm": 9.0},
+            "d4rl-v2/hopper-medium-replay-v2": {"clip_norm": 4.0},
+            "d4rl-v2/hopper-medium-expert-v2": {"clip_norm": 5.0},
+            "d4rl-v2/walker2d-medium-v2": {"clip_norm": 1.0},
+            "d4rl-v2/walker2d-medium-replay-v2": {"clip_norm": 4.0},
+            "d4rl-v2/walker2d-medium-expert-v2": {"clip_norm": 5.0},
+        },
+    ),
+]
