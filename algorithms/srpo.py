@@ -41,6 +41,10 @@ class Config(BaseConfig):
     activation: str = "relu"  # of policy, critics and V: relu, gelu or mish
     layer_norm: bool = False  # in the critics and V
 
+    def __post_init__(self):
+        if not self.hidden and self.width is None:
+            raise ValueError("hidden is empty, so the width of the residual blocks is open; set width too")
+
 
 class SRPO(IQL):
     Config = Config

@@ -15,8 +15,8 @@ from bench.external import External
 
 
 def _sizes(value: Any) -> bool:
-    sizes = value if isinstance(value, tuple) else (value,)
-    return bool(sizes) and all(size >= 1 for size in sizes)
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    return all(size >= 1 for size in sizes)  # none: without hidden layers
 
 
 # Options that mean the same in every algorithm: whether a value can be used, and what can.
@@ -77,12 +77,16 @@ def _check_limits(name: str, algorithm: type[Algorithm], config: Any) -> None:
         options = algorithm.translated({word: None}) if issubclass(algorithm, External) else (word,)
         for option in options:
             value = getattr(config, option, None)
-            if value is not None and not allowed(value):
+            try:
+                usable = value is None or allowed(value)
+            except TypeError:  # an author's option of another kind, which only has the same name
+                continue
+            if not usable:
                 raise UserError(f"{name}.{option} = {_as_given(value)} cannot be used; give {wanted}")
 
 
 def _as_given(value: Any) -> str:
-    return repr(",".join(map(str, value))) if isinstance(value, tuple) else str(value)
+    return repr(",".join(map(str, value))) if isinstance(value, (tuple, list)) else str(value)
 
 
 def explain(
