@@ -12,7 +12,8 @@ scaled, consistency is scaled by the distance of the levels, Q of one critic div
 other, and at test time a draw among 50 candidates with probabilities softmax(Q). There the number of noise
 levels climbs from 2 to 150 between two evaluations (50,000 updates), again and again; here it is drawn for
 each update from the distribution that this gives. As in our Diffusion-QL, the averages follow after every
-update, not from update 1,000 on and in every fifth.
+update, not from update 1,000 on and in every fifth. Its decay of the rates takes 40 of 2,000 steps, which
+lowers them by a thousandth, and is left out.
 
 Family: consistency.
 

@@ -8,8 +8,10 @@ actions, which clones the behaviour with all its modes, and to maximize Q throug
 
 Follows the authors' code (Zhendong-Wang/Diffusion-Policies-for-Offline-RL): variance-preserving schedule,
 x_0 clipped in every step, targets from the averaged actor, Q of one critic divided by the mean size of
-the other, and at test time a draw among 50 candidates with probabilities softmax(Q). One departure: the
-averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth.
+the other, and at test time a draw among 50 candidates with probabilities softmax(Q). Two departures: the
+averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth; rates
+fall to 0 over the run (as in CleanDiffuser), where the authors' schedule takes 40 of its 2,000 steps. The
+best of 10 next actions, which they take on ant mazes, is not offered.
 
 Family: diffusion.
 
