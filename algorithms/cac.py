@@ -10,9 +10,10 @@ noise levels, and maximizes Q through its few steps.
 Follows the authors' code (quantumiracle/Consistency_Model_For_Reinforcement_Learning): inputs are not
 scaled, consistency is scaled by the distance of the levels, Q of one critic divided by the mean size of the
 other, and at test time a draw among 50 candidates with probabilities softmax(Q). There the number of noise
-levels climbs from 2 to 150 within every 1,000 updates; here it is drawn for each update from the
-distribution that this gives. As in our Diffusion-QL, the averages follow after every update, not from update
-1,000 on and in every fifth.
+levels climbs from 2 to 150 between two evaluations (50,000 updates), again and again; here it is drawn for
+each update from the distribution that this gives. As in our Diffusion-QL, the averages follow after every
+update, not from update 1,000 on and in every fifth. Its decay of the rates takes 40 of 2,000 steps, which
+lowers them by a thousandth, and is left out.
 
 Family: consistency.
 
@@ -40,6 +41,7 @@ class Config(BaseConfig):
     eta: float = 1.0  # weight of the normalized Q term; 0 is consistency cloning
     steps: int = 2  # T: of the policy, in training and acting
     max_target: bool = False  # TD target from the best of 10 next actions instead of one
+    normalize_target: bool = False  # divide TD targets by their deviation in the batch
     target_rate: float = 0.005  # Polyak step of both targets, per update
     lr: float = 3e-4  # Adam, both networks
     clip_norm: float = 1.0  # of the gradient of each network
@@ -101,6 +103,8 @@ class CAC(Algorithm):
         next_action = self.sample(nets.target_actor, next_obs, noise.target)
         next_q = nets.target_critic(next_obs, next_action).amax(1).amin(0)  # (2, M, B) -> (B,)
         target = batch.reward + self.config.discount * (1 - batch.terminal) * next_q
+        if self.config.normalize_target:
+            target = target / (target.std() + 1e-6)
         q = nets.critic(batch.obs, batch.action)  # (2, B)
         return (q - target).square().sum(0).mean(), {"q": q.mean()}
 
@@ -185,6 +189,20 @@ SETTINGS = [
             "ogbench/scene-play-*": {"eta": 0.3},
             "ogbench/puzzle-3x3-play-*": {"eta": 0.01},
             "ogbench/puzzle-4x4-play-*": {"eta": 0.01},
+        },
+    ),
+    Settings(
+        "quantumiracle/Consistency_Model_For_Reinforcement_Learning, offline.py",
+        {
+            "d4rl-v2/halfcheetah-medium-v2": {"clip_norm": 9.0},
+            "d4rl-v2/halfcheetah-medium-replay-v2": {"clip_norm": 2.0},
+            "d4rl-v2/halfcheetah-medium-expert-v2": {"clip_norm": 7.0},
+            "d4rl-v2/hopper-medium-v2": {"eta": 0.1, "clip_norm": 9.0},
+            "d4rl-v2/hopper-medium-replay-v2": {"eta": 0.1, "clip_norm": 4.0},
+            "d4rl-v2/hopper-medium-expert-v2": {"clip_norm": 5.0},
+            "d4rl-v2/walker2d-medium-v2": {"clip_norm": 1.0, "steps": 5, "normalize_target": True},
+            "d4rl-v2/walker2d-medium-replay-v2": {"eta": 0.1, "clip_norm": 4.0, "steps": 5},
+            "d4rl-v2/walker2d-medium-expert-v2": {"clip_norm": 5.0, "normalize_target": True},
         },
     ),
 ]

@@ -8,8 +8,10 @@ actions, which clones the behaviour with all its modes, and to maximize Q throug
 
 Follows the authors' code (Zhendong-Wang/Diffusion-Policies-for-Offline-RL): variance-preserving schedule,
 x_0 clipped in every step, targets from the averaged actor, Q of one critic divided by the mean size of
-the other, and at test time a draw among 50 candidates with probabilities softmax(Q). One departure: the
-averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth.
+the other, and at test time a draw among 50 candidates with probabilities softmax(Q). Two departures: the
+averaged actor follows after every update at rate 0.005, not from update 1,000 on and in every fifth; rates
+fall to 0 over the run (as in CleanDiffuser), where the authors' schedule takes 40 of its 2,000 steps. The
+best of 10 next actions, which they take on ant mazes, is not offered.
 
 Family: diffusion.
 
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling
+from bench.algorithm import Algorithm, BaseConfig, Choice, Network, Noise, Scaling, Settings
 from bench.generative import softmax_draw, vp_betas
 from bench.networks import NoisePredictor, ValueMLP
 
@@ -155,3 +157,21 @@ def schedule(count):
         "to_noisy": (1 - before) * np.sqrt(1 - beta) / (1 - kept),
         "std": np.sqrt(beta * (1 - before) / (1 - kept)),
     }
+
+
+SETTINGS = [
+    Settings(
+        "Zhendong-Wang/Diffusion-Policies-for-Offline-RL, main.py",
+        {
+            "d4rl-v2/halfcheetah-medium-v2": {"clip_norm": 9.0},
+            "d4rl-v2/halfcheetah-medium-replay-v2": {"clip_norm": 2.0},
+            "d4rl-v2/halfcheetah-medium-expert-v2": {"clip_norm": 7.0},
+            "d4rl-v2/hopper-medium-v2": {"clip_norm": 9.0},
+            "d4rl-v2/hopper-medium-replay-v2": {"clip_norm": 4.0},
+            "d4rl-v2/hopper-medium-expert-v2": {"clip_norm": 5.0},
+            "d4rl-v2/walker2d-medium-v2": {"clip_norm": 1.0},
+            "d4rl-v2/walker2d-medium-replay-v2": {"clip_norm": 4.0},
+            "d4rl-v2/walker2d-medium-expert-v2": {"clip_norm": 5.0},
+        },
+    ),
+]

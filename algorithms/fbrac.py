@@ -101,4 +101,5 @@ SETTINGS = [
             "ogbench/puzzle-4x4-play-*": {"alpha": 300.0},
         },
     ),
+    Settings("seohongpark/fql, envs/d4rl_utils.py", {"d4rl-v2/antmaze-*": {"reward_shift": -1.0}}),
 ]

@@ -131,4 +131,5 @@ SETTINGS = [
             "d4rl-v2/relocate-human-v1": {"alpha": 10000.0},
         },
     ),
+    Settings("seohongpark/fql, envs/d4rl_utils.py", {"d4rl-v2/antmaze-*": {"reward_shift": -1.0}}),
 ]

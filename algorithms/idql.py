@@ -8,7 +8,8 @@ implicit: of N actions of the diffusion, the one with the largest Q.
 
 Follows the authors' code (philippe-eecs/IDQL): a residual network, few denoising steps, actions clipped after
 each of them, sampling from the averaged policy, the smaller of the target critics judges. Its dropout in the
-policy (0.1 on locomotion) is not offered. There, half of a batch of 512 trains the critics.
+policy (0.1 on locomotion) is not offered. Its launcher lets the policy take two steps, on larger batches, for
+each step of the critics; here all take one, on the same batch.
 
 Family: diffusion.
 
@@ -41,6 +42,10 @@ class Config(BaseConfig):
     width: int | None = None  # of these blocks; none: the first of `hidden`
     activation: str = "relu"  # of critics and V: relu, gelu or mish
     layer_norm: bool = False  # in the critics and V
+
+    def __post_init__(self):
+        if not self.hidden and self.width is None:
+            raise ValueError("hidden is empty, so the width of the residual blocks is open; set width too")
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,15 @@ SETTINGS = [
             "ogbench/antmaze-giant-*": {"discount": 0.995},
             "ogbench/humanoidmaze-*": {"discount": 0.995},
             "ogbench/antsoccer-*": {"discount": 0.995},
+        },
+    ),
+    Settings(
+        "philippe-eecs/IDQL, its launcher and its training script",
+        {
+            "d4rl-v2/halfcheetah-*": {"normalize_returns": True},
+            "d4rl-v2/hopper-*": {"normalize_returns": True},
+            "d4rl-v2/walker2d-*": {"normalize_returns": True},
+            "d4rl-v2/antmaze-*": {"expectile": 0.9, "reward_shift": -1.0},
         },
     ),
 ]

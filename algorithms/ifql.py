@@ -98,4 +98,5 @@ SETTINGS = [
             "ogbench/antsoccer-*": {"discount": 0.995},
         },
     ),
+    Settings("seohongpark/fql, envs/d4rl_utils.py", {"d4rl-v2/antmaze-*": {"reward_shift": -1.0}}),
 ]

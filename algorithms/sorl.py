@@ -223,4 +223,5 @@ SETTINGS = [
             "ogbench/scene-play-*": {"q_coef": 100.0, "discount": 0.99, "q_agg": "mean"},
         },
     ),
+    Settings("SORL, env_utils.py (cc060ac)", {"d4rl-v2/antmaze-*": {"reward_shift": -1.0}}),
 ]

@@ -8,8 +8,11 @@ step: it climbs Q and the log density of the behaviour, whose gradient, the scor
 model has learned; nothing is ever sampled from the diffusion.
 
 Follows the authors' code (thu-ml/SRPO): the weight of a diffusion time is its variance, the noise is
-subtracted as a baseline, both target critics guide, Q's coefficient is beta. One departure: there the three
-parts are trained one after the other, here side by side. The frequencies of the time's features are trained.
+subtracted as a baseline (an option there, which changes no expectation), both target critics guide, Q's
+coefficient is beta. One departure: there the three parts are trained one after the other, here side by side,
+so the critics see the new V. The frequencies of the time's features are trained. Not offered: its dropout and
+weight decay of the behaviour; on D4RL's ant mazes, dividing dQ/da by its size (so its beta there is not ours)
+and two more layers of the policy.
 
 Family: diffusion.
 
@@ -37,6 +40,10 @@ class Config(BaseConfig):
     width: int | None = None  # of these blocks; none: the first of `hidden`
     activation: str = "relu"  # of policy, critics and V: relu, gelu or mish
     layer_norm: bool = False  # in the critics and V
+
+    def __post_init__(self):
+        if not self.hidden and self.width is None:
+            raise ValueError("hidden is empty, so the width of the residual blocks is open; set width too")
 
 
 class SRPO(IQL):
@@ -133,5 +140,18 @@ SETTINGS = [
             "ogbench/puzzle-4x4-play-*": {"beta": 0.1},
         },
     ),
-    Settings("thu-ml/SRPO, SRPO.py", {"d4rl-v2/antmaze-*": {"expectile": 0.9}}),
+    Settings(
+        "thu-ml/SRPO, SRPO.py, dataset.py and utils.py",
+        {
+            "d4rl-v2/antmaze-*": {"expectile": 0.9, "reward_shift": -1.0},
+            "d4rl-v2/halfcheetah-*": {"normalize_returns": True, "beta": 0.2},
+            "d4rl-v2/halfcheetah-medium-expert-v2": {"beta": 0.01},
+            "d4rl-v2/hopper-*": {"normalize_returns": True, "beta": 0.05},
+            "d4rl-v2/hopper-medium-replay-v2": {"beta": 0.2},
+            "d4rl-v2/hopper-medium-expert-v2": {"beta": 0.01},
+            "d4rl-v2/walker2d-*": {"normalize_returns": True, "beta": 0.05},
+            "d4rl-v2/walker2d-medium-replay-v2": {"beta": 0.5},
+            "d4rl-v2/walker2d-medium-expert-v2": {"beta": 0.1},
+        },
+    ),
 ]

@@ -3,7 +3,7 @@
 import math
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatchcase
 from itertools import product
@@ -12,6 +12,21 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from bench.algorithm import Algorithm, Settings
 from bench.errors import UserError, unknown
 from bench.external import External
+
+
+def _sizes(value: Any) -> bool:
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    return all(size >= 1 for size in sizes)  # none: without hidden layers
+
+
+# Options that mean the same in every algorithm: whether a value can be used, and what can.
+LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "batch_size": (lambda value: value >= 1, "a whole number of at least 1"),
+    "discount": (lambda value: 0 <= value <= 1, "a number from 0 to 1"),
+    "target_rate": (lambda value: 0 <= value <= 1, "a number from 0 to 1"),
+    "lr": (lambda value: value >= 0, "a number of at least 0"),
+    "hidden": (_sizes, "sizes of at least 1, such as 64,64"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,9 +64,29 @@ def resolve(
             if option in known:
                 values[option], sources[option] = value, source
     try:
-        return Resolved(algorithm.Config(**values), sources)
+        resolved = Resolved(algorithm.Config(**values), sources)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
+    _check_limits(name, algorithm, resolved.config)
+    return resolved
+
+
+def _check_limits(name: str, algorithm: type[Algorithm], config: Any) -> None:
+    """Raise UserError for a value outside of LIMITS: with it training would fail late, or in silence."""
+    for word, (allowed, wanted) in LIMITS.items():
+        options = algorithm.translated({word: None}) if issubclass(algorithm, External) else (word,)
+        for option in options:
+            value = getattr(config, option, None)
+            try:
+                usable = value is None or allowed(value)
+            except TypeError:  # an author's option of another kind, which only has the same name
+                continue
+            if not usable:
+                raise UserError(f"{name}.{option} = {_as_given(value)} cannot be used; give {wanted}")
+
+
+def _as_given(value: Any) -> str:
+    return repr(",".join(map(str, value))) if isinstance(value, (tuple, list)) else str(value)
 
 
 def explain(

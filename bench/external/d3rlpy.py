@@ -125,7 +125,13 @@ def config_type(config_class: str) -> type:
         ("activation", ACTIVATION, "relu"),
         ("layer_norm", bool, False),  # in critics and values only
     ]
-    return make_dataclass(config_class, options, bases=(BaseConfig,), frozen=True)
+    namespace = {"__post_init__": _check_layers}
+    return make_dataclass(config_class, options, bases=(BaseConfig,), namespace=namespace, frozen=True)
+
+
+def _check_layers(config: Any) -> None:
+    if not config.hidden:
+        raise ValueError("hidden is empty, and networks of d3rlpy need a hidden layer; give one such as 64")
 
 
 def library_config(config_class: str, options: Mapping[str, Any]) -> Any:

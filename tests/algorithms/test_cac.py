@@ -84,6 +84,22 @@ def test_the_best_next_action_is_taken_for_each_critic_and_then_the_smaller():
     assert loss.item() == pytest.approx(2 * (1 + 0.5 * best) ** 2, rel=1e-4)
 
 
+def test_targets_are_divided_by_their_deviation_if_wanted():
+    nets = Nets(
+        {
+            "target_actor": always(column(0.0, 0.0)),
+            "target_critic": always(torch.tensor([[2.0, 8.0], [4.0, 6.0]])[:, None]),  # (2, M = 1, B)
+            "critic": always(torch.zeros(2, 2)),
+        }
+    )
+    batch = batch_of(column(0.0, 0.0), reward=row(1.0, 1.0))
+    noise = draws(target=torch.zeros(1, 1, 2, 1))
+    plain, _ = algorithm(steps=1).critic_loss(nets, batch, noise)
+    scaled, _ = algorithm(steps=1, normalize_target=True).critic_loss(nets, batch, noise)
+    assert plain.item() == pytest.approx(2 * (2**2 + 4**2) / 2)  # targets 1 + 0.5 * 2 and 1 + 0.5 * 6
+    assert scaled.item() == pytest.approx(plain.item() / 2, rel=1e-4)  # their deviation is sqrt(2)
+
+
 @pytest.mark.parametrize("guide", [0, 1])
 def test_one_critic_guides_divided_by_the_size_of_the_other(guide):
     nets = Nets({"actor": always(column(0.2, 0.6)), "critic": Recorded(critics)})

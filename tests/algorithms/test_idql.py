@@ -82,3 +82,9 @@ def test_a_residual_block_adds_to_what_comes_in():
     expected = network.last(torch.nn.functional.mish(network.first(inputs)))
     assert torch.allclose(network(obs, action, time), expected, atol=1e-6)
     assert torch.allclose(network(obs, action, time), network(obs, action, torch.full((3,), 2.0)), atol=1e-6)
+
+
+def test_without_hidden_layers_the_width_of_the_blocks_must_be_given():
+    with pytest.raises(ValueError, match="set width too"):
+        IDQL.Config(hidden=())
+    assert set(IDQL(IDQL.Config(hidden=(), width=8)).networks(2, 1)) >= {"value", "critic", "actor"}

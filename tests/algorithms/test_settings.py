@@ -162,6 +162,84 @@ def test_baselines_use_fql_s_values_on_ogbench(environment):
         assert {option: found[option][0] for option in values} == values, algorithm
 
 
+# SRPO's beta, CAC's eta, alpha of FAWAC, FBRAC and FQL: table 6 and FQL's README. Where its row is lost: None.
+FLOWS = {
+    "antmaze-large-navigate": (0.3, 1, 3, 3, 10),
+    "antmaze-giant-navigate": (0.3, 1, 3, 10, 10),
+    "humanoidmaze-medium-navigate": (0.3, 0.03, 3, 30, 30),
+    "humanoidmaze-large-navigate": (0.3, 1, 3, 30, 30),
+    "antsoccer-arena-navigate": (None, None, None, None, 10),
+    "cube-single-play": (0.03, 0.003, 1, 100, 300),
+    "cube-double-play": (0.1, 0.3, 0.3, 100, 300),
+    "scene-play": (0.1, 0.3, 0.3, 100, 300),
+    "puzzle-3x3-play": (0.1, 0.01, 0.3, 100, 1000),
+    "puzzle-4x4-play": (0.1, 0.01, 0.3, 300, 1000),
+}
+
+
+@pytest.mark.parametrize("environment", FLOWS)
+def test_flow_and_diffusion_baselines_use_fql_s_values_on_ogbench(environment):
+    weights = zip(
+        (("srpo", "beta"), ("cac", "eta"), ("fawac", "alpha"), ("fbrac", "alpha"), ("fql", "alpha")),
+        FLOWS[environment],
+        strict=True,
+    )
+    for (algorithm, option), weight in weights:
+        value, source = explained(algorithm, environment)[option]
+        assert source == "default" if weight is None else value == weight, algorithm
+    smallest = "min" if environment.startswith("antmaze") else "mean"
+    for algorithm in ("fql", "fawac", "fbrac"):
+        assert explained(algorithm, environment)["q_agg"][0] == smallest
+    maze = environment.partition("-")[0] in ("antmaze", "humanoidmaze", "antsoccer")
+    critics = ((512, 512), 256, 0.7) if maze else ((256, 256), 256, 0.9)
+    for algorithm in ("idql", "srpo"):
+        found = explained(algorithm, environment)
+        assert tuple(found[o][0] for o in ("hidden", "width", "expectile")) == critics
+    found = explained("cac", environment)
+    assert (found["max_target"][0], found["clip_norm"][0]) == (True, 5.0)
+    assert explained("ifql", environment)["expectile"][0] == 0.9
+    for algorithm in ("fql", "ifql", "fawac", "fbrac", "idql", "srpo", "cac"):
+        assert explained(algorithm, environment)["discount"][0] == BASELINES[environment][0]
+
+
+# eta, clip_norm (also that of Diffusion-QL's code), steps, normalize_target of CAC's code; beta of SRPO's.
+LOCOMOTION = {
+    "halfcheetah-medium-v2": (1.0, 9.0, 2, False, 0.2),
+    "hopper-medium-v2": (0.1, 9.0, 2, False, 0.05),
+    "walker2d-medium-v2": (1.0, 1.0, 5, True, 0.05),
+    "halfcheetah-medium-replay-v2": (1.0, 2.0, 2, False, 0.2),
+    "hopper-medium-replay-v2": (0.1, 4.0, 2, False, 0.2),
+    "walker2d-medium-replay-v2": (0.1, 4.0, 5, False, 0.5),
+    "halfcheetah-medium-expert-v2": (1.0, 7.0, 2, False, 0.01),
+    "hopper-medium-expert-v2": (1.0, 5.0, 2, False, 0.01),
+    "walker2d-medium-expert-v2": (1.0, 5.0, 2, True, 0.1),
+}
+
+
+@pytest.mark.parametrize("task", LOCOMOTION)
+def test_generative_baselines_use_their_authors_values_on_locomotion(task):
+    *theirs, beta = LOCOMOTION[task]
+    found = used("cac", task)
+    assert [found[o] for o in ("eta", "clip_norm", "steps", "normalize_target")] == theirs
+    found = used("diffusion_ql", task)
+    assert (found["eta"], found["clip_norm"]) == (1.0, theirs[1])
+    found = used("srpo", task)
+    assert (found["beta"], found["expectile"]) == (beta, 0.7)
+    for algorithm in ("srpo", "idql"):
+        rewards = used(algorithm, task)
+        assert (rewards["normalize_returns"], rewards["reward_shift"]) == (True, 0.0)
+
+
+@pytest.mark.parametrize("algorithm", ["fql", "ifql", "fawac", "fbrac", "sorl", "idql", "srpo"])
+def test_ant_mazes_of_d4rl_pay_0_at_the_goal_and_1_less_elsewhere(algorithm):
+    for task in SUITES["d4rl-v2"].tasks:
+        found = used(algorithm, task)
+        assert found["reward_shift"] == (-1.0 if task.startswith("antmaze") else 0.0)
+        if task.startswith("antmaze"):
+            assert not found["normalize_returns"]
+            assert found.get("expectile", 0.9) == 0.9
+
+
 @pytest.mark.parametrize("environment", SORL)
 def test_sorl_uses_its_authors_values_on_ogbench(environment):
     for task in range(1, 6):

@@ -66,3 +66,9 @@ def test_the_order_of_an_update():
     assert schedule_of(SRPO()) == [
         "minimize behavior", "minimize value", "minimize critic", "target critic", "minimize actor",
     ]  # fmt: skip
+
+
+def test_without_hidden_layers_the_width_of_the_blocks_must_be_given():
+    with pytest.raises(ValueError, match="set width too"):
+        SRPO.Config(hidden=())
+    assert set(SRPO(SRPO.Config(hidden=(), width=8)).networks(2, 1)) >= {"value", "critic", "actor"}

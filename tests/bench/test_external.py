@@ -104,6 +104,16 @@ def test_the_code_of_a_run_is_that_of_the_adapter_and_the_version(monkeypatch):
         ("d3rlpy/iql --set d3rlpy/iql.expectile=x", "d3rlpy/iql.expectile = 'x' is not a number"),
         ("d3rlpy/iql --set d3rlpy/iql.compile_graph=1", "d3rlpy/iql has no option 'compile_graph'"),
         ("d3rlpy/crr --set d3rlpy/crr.weight_type=log", "'log' is not one of exp, binary"),
+        (
+            "d3rlpy/iql --set hidden=",
+            "d3rlpy/iql: hidden is empty, and networks of d3rlpy need a hidden layer",
+        ),
+        (
+            "d3rlpy/iql --set hidden=64,0",
+            "d3rlpy/iql.hidden = '64,0' cannot be used; give sizes of at least 1",
+        ),
+        ("d3rlpy/iql --set gamma=1.5", "d3rlpy/iql.gamma = 1.5 cannot be used; give a number from 0 to 1"),
+        ("d3rlpy/cql --set temp_learning_rate=-1", "d3rlpy/cql.temp_learning_rate = -1.0 cannot be used"),
         ("d3rlpy/bc --precision bf16", "--precision bf16 is not for d3rlpy/bc"),
     ],
 )

@@ -155,6 +155,43 @@ def test_a_suite_s_option_that_the_algorithm_lacks_is_passed_over() -> None:
     assert resolved.sources == {}
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("batch_size", 0, "tuned.batch_size = 0 cannot be used; give a whole number of at least 1"),
+        (
+            "hidden",
+            (64, -3),
+            "tuned.hidden = '64,-3' cannot be used; give sizes of at least 1, such as 64,64",
+        ),
+        ("hidden", (0,), "tuned.hidden = '0' cannot be used"),
+    ],
+)
+def test_a_value_that_training_could_not_use_is_refused_before_it(
+    option: str, value: Any, words: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        settings.resolve("tuned", Tuned, "a/b", {}, {option: value})
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(("option", "worst"), [("discount", 1.5), ("target_rate", -0.1), ("lr", -1.0)])
+def test_rates_and_discounts_have_limits_which_are_allowed_themselves(option: str, worst: float) -> None:
+    config = dataclasses.make_dataclass("Own", [(option, float, 0.5)], bases=(BaseConfig,), frozen=True)
+    own = type("Own", (Algorithm,), {"Config": config})
+    for value in (0.0, 1.0):
+        assert getattr(settings.resolve("own", own, "a/b", {}, {option: value}).config, option) == value
+    with pytest.raises(UserError, match=f"own.{option} = {worst} cannot be used; give a number"):
+        settings.resolve("own", own, "a/b", {}, {option: worst})
+
+
+def test_an_author_s_option_of_another_kind_has_no_limits() -> None:
+    options = [("hidden", str, "64x64"), ("lr", tuple, (1e-3, 0.0)), ("discount", str, "none")]
+    config = dataclasses.make_dataclass("Own", options, bases=(BaseConfig,), frozen=True)
+    own = type("Own", (Algorithm,), {"Config": config})
+    assert settings.resolve("own", own, "a/b", {}, {}).config.hidden == "64x64"
+
+
 def test_a_value_that_the_configuration_refuses_is_said_with_the_algorithm() -> None:
     with pytest.raises(UserError, match=r"tuned: lr=-1.0 is not positive; give a number above 0"):
         resolve(user={"lr": -1.0})
