@@ -153,8 +153,8 @@ def means_sentence(bootstrap: str) -> str:
 def bootstrap_sentence(bootstrap: str) -> str:
     """What the percentiles are of."""
     return (
-        f"95% percentiles of a stratified bootstrap ({BOOTSTRAPS[bootstrap]}), which are too narrow for "
-        f"few seeds, also for {FEW_SEEDS}; a width of 0 is no certainty"
+        f"95% percentiles of a stratified bootstrap ({BOOTSTRAPS[bootstrap]}), which are too narrow "
+        f"where seeds are few ({FEW_SEEDS} are few); a width of 0 is no certainty"
     )
 
 
