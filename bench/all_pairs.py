@@ -6,7 +6,14 @@ import math
 from collections.abc import Callable
 
 from bench.captions import WINS, entry, label
-from bench.comparison import bootstrap_sentence, means_sentence, p_text, pairing_sentence, power_sentence
+from bench.comparison import (
+    bootstrap_sentence,
+    means_sentence,
+    p_number,
+    p_text,
+    pairing_sentence,
+    power_sentence,
+)
 from bench.notes import unequal_steps
 from bench.pairs import AllPairs, Pair
 from bench.tables import Entry, Sheet, latex, markdown
@@ -104,10 +111,10 @@ def _csv(found: AllPairs) -> str:
     for pair in found.pairs:
         estimates = [(pair.difference, 100), (pair.improvement, 1)]
         numbers = [scale * x for e, scale in estimates for x in (e.value, e.low, e.high)]
-        numbers += [pair.p, pair.p_holm, pair.permutation.p, pair.p_pairs_holm]
+        tests = [pair.p, pair.p_holm, pair.permutation.p, pair.p_pairs_holm]
         record = [pair.record.wins, pair.record.ties, pair.record.losses]
         runs = [pair.permutation.pairs, pair.permutation.singles]
-        cells = ["" if math.isnan(x) else f"{x:.4f}" for x in numbers]
+        cells = [*("" if math.isnan(x) else f"{x:.4f}" for x in numbers), *map(p_number, tests)]
         writer.writerow(
             ["pair", pair.a.label, pair.b.label, pair.tasks, *cells, *runs, *record, _verdict(found, pair)]
         )

@@ -6,6 +6,8 @@ from typing import NoReturn
 
 from bench.errors import UserError
 
+LEAST_POINTS = 0.001  # a smaller difference is none, and to find it takes more seeds than there are
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage in front."""
@@ -23,11 +25,11 @@ def positive(text: str) -> int:
 
 
 def points(text: str) -> float:
-    """The type of an option that takes points of score: a number above 0."""
+    """The type of an option that takes points of score: a number of LEAST_POINTS or more."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    if not LEAST_POINTS <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {LEAST_POINTS:g} or more")
     return value

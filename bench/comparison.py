@@ -28,7 +28,8 @@ def sheet(c: Comparison) -> Sheet:
     a, b = (label(c.scores, row, diverged=True) for row in (c.a, c.b))
     head = [f"A: {a}", f"B: {b}", "Seeds", "A - B", "p (Holm)", "p (pairs)", "P(A > B)", "Verdict"]
     rows = [(label(c.scores, t.task), _line(c, t)) for t in c.tasks]
-    rows += [(f"all tasks: {overall.name}", _last_line(c, overall)) for overall in c.overall]
+    over = "all tasks" if len(_both(c)) == len(c.tasks) else f"{len(_both(c))} of {len(c.tasks)} tasks"
+    rows += [(f"{over}: {overall.name}", _last_line(c, overall)) for overall in c.overall]
     title = f"{c.scores.suite}: {c.a.label} against {c.b.label}{c.scores.protocol.mark}"
     return Sheet(title, "Task", head, rows, foot(c), notes(c))
 
@@ -62,7 +63,12 @@ def _last_line(c: Comparison, overall: OverallDifference) -> list[Entry]:
 
 
 def _overall(c: Comparison, overall: OverallDifference) -> str:
-    return _badged(c, overall.verdict, [t.task for t in c.tasks if len(t.a) and len(t.b)])
+    return _badged(c, overall.verdict, _both(c))
+
+
+def _both(c: Comparison) -> list[str]:
+    """The tasks on which both can be compared."""
+    return [t.task for t in c.tasks if len(t.a) and len(t.b) and t.task not in c.scores.flagged]
 
 
 def _score(value: float, diverged: bool = False) -> Entry:
@@ -80,6 +86,11 @@ def p_text(p: float) -> str:
     if math.isnan(p):
         return NO_ENTRY.text
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def p_number(p: float) -> str:
+    """A p-value for a CSV: four significant digits, so that a small one is not 0; empty for NaN."""
+    return "" if math.isnan(p) else f"{p:.4g}"
 
 
 def foot(c: Comparison) -> list[str]:
@@ -105,8 +116,9 @@ def foot(c: Comparison) -> list[str]:
         )
     if c.overall:
         sentences.append(
-            f"All tasks: those on which both can be compared. {means_sentence(c.bootstrap)} It is one test, "
-            f"not corrected. The IQM, like P: {bootstrap_sentence(c.bootstrap)}, so an interval without 0 "
+            f"All tasks: the {len(_both(c))} of {len(c.tasks)} on which both can be compared. "
+            f"{means_sentence(c.bootstrap)} It is one test, not corrected. The IQM, like P: "
+            f"{bootstrap_sentence(c.bootstrap)}, so an interval without 0 "
             "is no verdict."
         )
     broken = [(row, c.scores.diverged(row)) for row in (c.a, c.b) if c.scores.diverged(row)]
@@ -131,17 +143,18 @@ def means_sentence(bootstrap: str) -> str:
     own = "" if bootstrap == "seeds" else f"; its interval, which must agree: {bootstrap_sentence(bootstrap)}"
     return (
         f"The mean: Welch's 95% t interval and test over the groups of seeds of all tasks{own}; without two "
-        "seeds in every group, or where none varies, p is that of the permutation test. Where each wins some "
-        "tasks, p (pairs) misses differences of the means: swapping runs also swaps what the algorithms gain "
-        "and lose on different tasks."
+        "seeds in every group, or where none varies, p is that of the permutation test. Seeds of one group "
+        "that all score the same add no width, though more seeds might differ. Where each wins some tasks, p "
+        "(pairs) misses differences of the means: swapping runs also swaps what the algorithms gain and lose "
+        "on different tasks."
     )
 
 
 def bootstrap_sentence(bootstrap: str) -> str:
     """What the percentiles are of."""
     return (
-        f"95% percentiles of a stratified bootstrap ({BOOTSTRAPS[bootstrap]}), which are too narrow below "
-        f"{FEW_SEEDS} seeds"
+        f"95% percentiles of a stratified bootstrap ({BOOTSTRAPS[bootstrap]}), which are too narrow "
+        f"where seeds are few ({FEW_SEEDS} are few); a width of 0 is no certainty"
     )
 
 
@@ -191,24 +204,25 @@ def _csv(c: Comparison) -> str:
     writer.writerow(_COLUMNS)
     for t in c.tasks:
         means = [100 * float(x.mean()) if len(x) else math.nan for x in (t.a, t.b)]
-        numbers = [*means, *_numbers(t.welch, 100), t.welch.p, t.p_holm, *_numbers(t.improvement, 1)]
-        pairs = [_number(t.permutation.p), t.permutation.pairs]
+        cells = [*map(_number, [*means, *_numbers(t.welch, 100)]), p_number(t.welch.p), p_number(t.p_holm)]
+        cells += map(_number, _numbers(t.improvement, 1))
+        pairs = [p_number(t.permutation.p), t.permutation.pairs]
         writer.writerow(
             [
                 "task",
                 t.task,
                 len(t.a),
                 len(t.b),
-                *map(_number, numbers),
+                *cells,
                 _badged(c, t.verdict, [t.task]),
                 *pairs,
             ]
         )
     for o in c.overall:
-        numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100), o.p, math.nan]
-        numbers += _numbers(o.improvement, 1)
-        pairs = [_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
-        writer.writerow(["all tasks", o.name, "", "", *map(_number, numbers), _overall(c, o), *pairs])
+        numbers = [100 * o.a, 100 * o.b, *_numbers(o.difference, 100)]
+        cells = [*map(_number, numbers), p_number(o.p), "", *map(_number, _numbers(o.improvement, 1))]
+        pairs = [p_number(c.permutation.p), c.permutation.pairs] if o.name == "mean" else ["", ""]
+        writer.writerow(["all tasks", o.name, "", "", *cells, _overall(c, o), *pairs])
     for sentence in [*foot(c), *notes(c)]:
         writer.writerow(["note", sentence, *[""] * (len(_COLUMNS) - 2)])
     return text.getvalue()

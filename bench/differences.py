@@ -95,7 +95,7 @@ def verdict(a: np.ndarray, b: np.ndarray, found: Welch, p_holm: float, margin: f
     if -margin < found.low and found.high < margin:
         return f"no difference seen of {points} or more"
     more = more_seeds(a, b, margin, tests)
-    return f"too few seeds: {more} more of each would find a difference of {points} with {POWER:.0%} power"
+    return f"too few seeds: {more:,} more of each would find a difference of {points} with {POWER:.0%} power"
 
 
 def compare(

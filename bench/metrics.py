@@ -45,15 +45,16 @@ def optimality_gap(scores: np.ndarray, counts: np.ndarray, gamma: float = 1.0) -
 def iqm(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Interquartile mean, (R,): the mean of all runs of all tasks without the lowest and highest quarter.
 
-    The runs of all tasks are pooled, so a task with more seeds has more weight. Like
+    Every task has the same weight: where tasks differ in their number of seeds, a run counts the more the
+    fewer its task has. Otherwise seeds that lack on a hard task would raise the number. Like
     scipy.stats.trim_mean, each side loses the whole part of a quarter of the runs.
     """
     pooled = _pooled(scores)
     order = np.argsort(pooled, 1)  # NaN last, where the counts are 0
-    drawn = _flat(counts)
+    drawn = _flat(_balanced(counts))
     drawn = drawn[:, order[0]] if len(order) == 1 else np.take_along_axis(drawn, order, 1)
-    rank = drawn.cumsum(1, dtype=np.int32)
-    total = rank[:, -1:]
+    rank = drawn.cumsum(1, dtype=drawn.dtype)
+    total = counts.sum((0, 2), dtype=np.int32)[:, None]  # exact, unlike a sum of weights
     cut = total // 4
     kept = np.diff(rank.clip(cut, total - cut), axis=1, prepend=cut)
     values = np.nan_to_num(np.take_along_axis(pooled, order, 1))
@@ -105,6 +106,15 @@ def _wins(x: np.ndarray, y: np.ndarray, counts_x: np.ndarray, counts_y: np.ndarr
         beats = (left > right) + 0.5 * (left == right)  # (T, R, Sy)
         wins += counts_x[:, :, i] * (beats * counts_y).sum(2)
     return wins
+
+
+def _balanced(counts: np.ndarray) -> np.ndarray:
+    """The counts (T, R, S), or weights that add up to as much and are equal for all tasks with seeds."""
+    seeds = counts.sum(2, dtype=np.int32)  # (T, R)
+    if (seeds == seeds[0]).all():
+        return counts.astype(np.int32)
+    each = seeds.sum(0) / (seeds > 0).sum(0)
+    return counts * np.divide(each, seeds, out=np.zeros(seeds.shape), where=seeds > 0)[:, :, None]
 
 
 def _pooled(scores: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def mean_difference(
     """A against B from their scores (S, T), draws and permutation test on the same tasks.
 
     The interval is Welch's, or from the draws where the bootstrap is not the one over seeds: intervals for
-    other tasks, or for these very policies, are no business of his.
+    other tasks, or for these very policies, are not its business.
     """
     found = welch_over(*map(columns, matrices))
     p = permuted.p if math.isnan(found.p) else found.p
@@ -118,7 +118,7 @@ def overall_verdict(
         return "unclear: the interval excludes 0, the corrected test does not"
     variances = np.array([group.var(ddof=1) for group in groups]) / (len(groups) / 2) ** 2
     more = seeds_to_add(variances, np.array([len(group) for group in groups]), margin, ALPHA / tests)
-    return f"too few seeds: {more} more per task would find a difference of {points} with {POWER:.0%} power"
+    return f"too few seeds: {more:,} more per task would find a difference of {points} with {POWER:.0%} power"
 
 
 def _values(metric: Metric, matrices: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """`bench report` and `bench leaderboard`: what the records say."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from bench.protocol import NAMES, PROTOCOLS, find_protocol
 from bench.published.rows import load_with_reported
 from bench.scores import INFERENCES, load
 from bench.task import Suite
+
+RESULTS = Path("results")  # where records are if nobody says otherwise
 
 
 def add_parsers(
@@ -58,7 +61,12 @@ def _add_trials(parser: argparse.ArgumentParser) -> None:
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The option that says where records are."""
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
+
+
+def in_results(folder: Path) -> str:
+    """What a command that is proposed needs besides, where records are not in the usual folder."""
+    return "" if folder == RESULTS else f" --results {shlex.quote(str(folder))}"
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:

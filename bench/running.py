@@ -28,7 +28,7 @@ from bench.precision import DEFAULT_PRECISION, PRECISIONS, set_precision
 from bench.progress import Display
 from bench.recorded import is_finished
 from bench.registry import Entry, find_algorithm, find_algorithms
-from bench.reporting import add_results
+from bench.reporting import add_results, in_results
 from bench.task import Suite
 
 
@@ -130,10 +130,11 @@ def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
     seconds = time.monotonic() - start
     print(f"{done} of {display.planned} runs finished in {seconds:.0f} s{display.share()}", end="; ")
     print(f"records in {options.results}")
+    where = in_results(options.results)
     if display.errors:
         again = "with --only-failed" if display.failures else "again"
-        print(f"Next: bench status    or the same command {again}")
-    print(f"Next: bench report {suite.name}    bench leaderboard")
+        print(f"Next: bench status{where}    or the same command {again}")
+    print(f"Next: bench report {suite.name}{where}    bench leaderboard{where}")
     return 1 if display.errors else 0
 
 

@@ -15,7 +15,7 @@ from bench.published.checks import STATUSES, Checked, check, check_text, small_a
 from bench.published.placing import Places
 from bench.published.reported import COLUMNS
 from bench.published.text import read_lines
-from bench.reporting import add_results
+from bench.reporting import add_results, in_results
 from bench.task import Suite
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}", re.ASCII)
@@ -57,7 +57,8 @@ def _import(options: argparse.Namespace, suites: Mapping[str, Suite]) -> int:
     found = check(lines, suites, options.suite, options.source.strip(), options.status, scale)
     _write(target, found)
     print("\n".join([*_taken(target, found, suites, unused), *_doubts(found)]))
-    print(f"Next: bench report {found[0].suite} --reported --sources {options.name}")
+    where = in_results(options.results)
+    print(f"Next: bench report {found[0].suite} --reported --sources {options.name}{where}")
     return 0
 
 

@@ -16,7 +16,7 @@ from bench.listing import suite_of
 from bench.notes import listed
 from bench.plan import Request, Run, parse_seeds
 from bench.registry import Entry, find_algorithm
-from bench.reporting import add_results
+from bench.reporting import add_results, in_results
 from bench.running import CarryOut
 from bench.sweep.search import SEARCHES, STARTUP
 from bench.sweep.space import LARGEST, Space, label, parse_space, size
@@ -85,7 +85,8 @@ def _sweep(
     whole = {task: trials for task, trials in found.items() if _complete(trials, sweep)}
     tuned = run_again(sweep, whole, options.results, train)
     sys.stdout.write("\n" + markdown(_sheet(sweep, found, tuned)))
-    print(f"\nNext: bench tuning {suite.name} {entry.name}    bench report {suite.name}")
+    where = in_results(options.results)
+    print(f"\nNext: bench tuning {suite.name} {entry.name}{where}    bench report {suite.name}{where}")
     return 1 if errors or any(math.isnan(each.score) for each in tuned.values()) else 0
 
 

@@ -183,6 +183,10 @@ def _eop_foot(found: Sequence[Curve], replicates: int) -> list[str]:
         )
     if fewest < FEW_SETTINGS:
         sentences.append(f"With fewer than {FEW_SETTINGS} settings an interval says little.")
+    if fewest == 1:
+        sentences.append(
+            "That of a single setting is of its seeds alone, and does not speak of other settings."
+        )
     return sentences
 
 

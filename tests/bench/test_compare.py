@@ -204,7 +204,8 @@ def test_a_task_that_one_of_them_lacks_is_named_with_the_command_that_fills_it(t
     text = compare(capsys, tmp_path, "iql", "bc", "diagnostic")
     assert line_of(text, "two-doors")[1:] == ["–", "80.0", "0 / 5", "–", "–", "–", "–", "no scores of iql"]
     assert said in text
-    assert line_of(text, "all tasks: mean")[1:3] == ["80.0", "80.0"]  # of gamble alone
+    assert line_of(text, "1 of 2 tasks: mean")[1:3] == ["80.0", "80.0"]  # of gamble alone
+    assert "All tasks: the 1 of 2 on which both can be compared." in text
     alone = compare(capsys, tmp_path, "iql", "bc", "diagnostic", "--tasks", "two-doors")
     assert said in alone
     assert "all tasks" not in alone.split("Protocol")[0]
@@ -233,7 +234,7 @@ def test_unequal_numbers_of_updates_mark_the_verdict_and_fail_strict(tmp_path, c
     words = ("iql", "bc (2,000 steps)", "diagnostic")
     text = compare(capsys, tmp_path, *words)
     assert line_of(text, "gamble")[-1].endswith(" (unequal updates ‡)")
-    assert line_of(text, "all tasks: mean")[-1].endswith(" (unequal updates ‡)")
+    assert line_of(text, "1 of 2 tasks: mean")[-1].endswith(" (unequal updates ‡)")
     assert "Unequal updates ‡: A and B had different numbers" in text
     assert "A task marked so gets" not in text  # nothing else is wrong
     assert "unequal" not in compare(capsys, tmp_path, "iql", "bc", "diagnostic")
@@ -245,6 +246,21 @@ def test_unequal_numbers_of_updates_mark_the_verdict_and_fail_strict(tmp_path, c
     every = "".join(capsys.readouterr())
     assert every.count("(unequal updates ‡)") == 1
     assert "had different numbers of gradient updates: gamble: 2,000, 4,000" in every
+
+
+def test_a_small_p_is_not_0_in_a_csv(tmp_path, capsys):
+    write_run(tmp_path, "gamble", "iql", SEEDS)
+    write_run(tmp_path, "gamble", "bc", {seed: score - 0.6 for seed, score in SEEDS.items()})
+    task, mean, *_ = csv.DictReader(
+        io.StringIO(compare(capsys, tmp_path, "iql", "bc", "diagnostic", "--format", "csv"))
+    )
+    (pair, *_) = csv.DictReader(
+        io.StringIO(compare(capsys, tmp_path, "diagnostic", "--all", "--format", "csv"))
+    )
+    scores = np.array(list(SEEDS.values()))
+    theirs = stats.ttest_ind(scores, scores - 0.6, equal_var=False).pvalue
+    for line in (task, mean, pair):
+        assert 0 < float(line["p"]) == pytest.approx(theirs, rel=1e-3)
 
 
 def test_variants_are_named_as_in_the_report_and_diverged_seeds_count_as_0(tmp_path, capsys):
@@ -277,8 +293,9 @@ def test_an_algorithm_with_one_column_needs_no_more_than_its_name(tmp_path, caps
         ("iql bc diagnostics", "unknown suite 'diagnostics'; did you mean 'diagnostic'?"),
         ("iql bc diagnostic --tasks two-doors", "no scores of 'iql' or 'bc' on the tasks 'two-doors'"),
         ("iql bc diagnostic --tasks two-window", "no task of diagnostic matches 'two-window'"),
-        ("iql bc diagnostic --difference 0", "'0' is not a number above 0"),
-        ("iql bc diagnostic --difference five", "'five' is not a number above 0"),
+        ("iql bc diagnostic --difference 0", "'0' is not a number of 0.001 or more"),
+        ("iql bc diagnostic --difference 1e-9", "'1e-9' is not a number of 0.001 or more"),
+        ("iql bc diagnostic --difference five", "'five' is not a number of 0.001 or more"),
         ("iql bc diagnostic --protocol finale", "did you mean 'final'?"),
         ("iql bc classic", "no runs of classic in"),
     ],

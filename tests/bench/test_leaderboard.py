@@ -191,9 +191,27 @@ def test_what_no_reader_should_miss_stands_above_the_tables_and_in_the_cells(pag
         assert box < text.index(said) < table
     for mark in ("† 1 diverged seed as 0", "1 of 3 seeds", "‡ not strictly comparable, see the notes"):
         assert text.count(mark) >= 1
+    gamble = " ".join(pages["diagnostic/tasks/gamble.html"].text.split())
+    assert gamble.index("† Diverged, which counts as 0: iql (tuned, 6 trials) 1 seed.") < gamble.index(
+        "All algorithms"
+    )
     front = " ".join(pages["index.html"].text.split())
     assert "† 2 diverged seeds as 0" in front
     assert "no score on 1 of 2 tasks" in front
+
+
+def test_a_page_has_no_notes_of_what_only_begins_like_its_name(tmp_path: Path) -> None:
+    for task in ("maze", "maze-long"):
+        write_run(tmp_path, task, "td3", {0: 0.3, 1: 0.4})
+        write_run(tmp_path, task, "td3_bc", {0: 0.3} if task == "maze-long" else {0: 0.3, 1: 0.4})
+    site = write_leaderboard(tmp_path, FINAL, replicates=20).parent
+    for page, named in (
+        ("algorithms/td3", 0),
+        ("algorithms/td3_bc", 1),
+        ("tasks/maze", 0),
+        ("tasks/maze-long", 1),
+    ):
+        assert (site / f"diagnostic/{page}.html").read_text().count("lacks seeds 1") == named
 
 
 def test_reported_scores_stand_apart_with_source_status_and_what_is_unknown(pages: dict[str, Page]) -> None:

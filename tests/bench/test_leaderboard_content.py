@@ -99,6 +99,9 @@ def test_numbers_that_are_too_good_say_so_in_headings_captions_and_downloads(res
     assert f"<h1><bdi>diagnostic {mark}</bdi></h1>" in text
     assert f"diagnostic {mark}" in (results / "leaderboard/tables/diagnostic-best-ranks.md").read_text()
     assert "optimistic: protocol" not in words(results / "leaderboard/diagnostic/index.html")
+    scores = next((results / "leaderboard/tables").glob("diagnostic-algorithm-*-aggregates.md")).read_text()
+    best = next(line for line in scores.splitlines() if "| best" in line.replace("  ", ""))
+    assert "optimistic" in best
 
 
 def test_a_task_that_does_not_compare_marks_the_aggregates_that_hold_it(results: Path) -> None:

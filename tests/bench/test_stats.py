@@ -124,8 +124,18 @@ def test_ragged_tasks_are_resampled_among_their_own_seeds() -> None:
     means = task_means(scores, counts)
     assert not np.isnan(means).any()
     assert mean(scores, everyone(scores))[0] == pytest.approx(np.nanmean(scores, 0).mean())
-    pooled = scores[~np.isnan(scores)]
-    assert iqm(scores, everyone(scores))[0] == pytest.approx(metrics.aggregate_iqm(pooled))
+
+
+def test_seeds_that_lack_on_a_hard_task_do_not_raise_the_iqm() -> None:
+    full = np.tile([1.0, 0.7, 1.0, 0.0, 1.0, 0.0], (5, 1))  # six tasks on which the seeds agree
+    ragged = full.copy()
+    ragged[1:, 3] = np.nan
+    counts = np.repeat(everyone(ragged), 3, axis=1)
+    assert iqm(full, everyone(full))[0] == pytest.approx(metrics.aggregate_iqm(full))
+    # 26 runs count, 26/6 for each task; six of each end are cut off, so 2 x 26/6 - 6 zeros are left
+    kept = np.array([2 * 26 / 6 - 6, 26 / 6, 3 * 26 / 6 - 6]) @ [0, 0.7, 1] / 14
+    assert iqm(ragged, counts) == pytest.approx([kept] * 3)
+    assert iqm(np.broadcast_to(ragged, (3, 5, 6)), counts) == pytest.approx([kept] * 3)
 
 
 def test_intervals_depend_neither_on_the_global_state_nor_on_other_rows_and_tasks(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_the_same_command_again_trains_nothing(swept, capsys):
     assert {file: file.stat().st_mtime_ns for file in swept.glob("runs/**/*.jsonl")} == stamps
     said = capsys.readouterr().out
     assert "| Chosen (optimistic) | Fresh |" in said
-    assert "Next: bench tuning diagnostic iql" in said
+    assert f"Next: bench tuning diagnostic iql --results {swept}    bench report diagnostic" in said
 
 
 def test_a_tuned_row_is_one_row_over_tasks_and_trials_are_none(swept):

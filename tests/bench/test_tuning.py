@@ -266,7 +266,11 @@ def test_the_command_reads_records_and_is_reproducible(tmp_path, capsys):
 
 def test_algorithms_and_tasks_can_be_chosen(tmp_path, capsys):
     sweep(tmp_path)
+    alone = "That of a single setting is of its seeds alone"
+    assert tuning(tmp_path, "diagnostic", "bc") == 0
+    assert alone in capsys.readouterr().out
     assert tuning(tmp_path, "diagnostic", "iql", "--tasks", "gam*") == 0
+    assert alone not in capsys.readouterr().out
     assert {key[1:3] for key in table(tmp_path / "tuning" / "diagnostic.csv")} == {("gamble", "iql")}
 
 

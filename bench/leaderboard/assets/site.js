@@ -124,10 +124,11 @@ function themed(layout) {
   full.font = { color: color("--ink"), size: 12, family: getComputedStyle(document.body).fontFamily };
   full.hoverlabel = { bgcolor: color("--card"), bordercolor: color("--line"), font: { color: color("--ink") }, namelength: -1 };
   full.modebar = { bgcolor: "rgba(0,0,0,0)", color: color("--soft"), activecolor: color("--link") };
-  // on a phone below the title of the axis, which is 80 pixels below the plot
+  // on a phone below the title of the axis; a long legend shrinks the plot, and so this distance, to 45 pixels
   full.legend = narrow ? { orientation: "h", yanchor: "top", y: -80 / (layout.height - 86) } : { tracegroupgap: 0 };
   for (const name of Object.keys(full).filter((key) => /^[xy]axis/.test(key))) {
     Object.assign(full[name], { gridcolor: color("--line"), linecolor: color("--line"), zerolinecolor: color("--line") });
+    if (narrow && name[0] === "x" && full[name].title) full[name].title.standoff = 4;
   }
   return full;
 }

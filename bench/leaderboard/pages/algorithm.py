@@ -1,5 +1,6 @@
 """The page of an algorithm in a suite: what it is, its settings and their sources, scores and cost."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from bench.leaderboard.pages.parts import (
     HOME,
     Crumb,
     algorithm_href,
+    protocol_cell,
     row_cell,
     run_cell,
     settings_cell,
@@ -42,9 +44,9 @@ def context(board: Board, name: str, known: Known, costs: Mapping[Row, Cost]) ->
         "crumbs": [HOME, suite_crumb(board), Crumb(name, algorithm_href(board, name))],
         "about": known.algorithms.get(name),
         "flagged": NOT_COMPARABLE.text if any(row in scores.flagged for row in rows) else "",
-        "notes": [note for note in scores.notes if f"/{name}" in note or f"‡ {name}" in note],
+        "notes": [note for note in scores.notes if _is_about(note, name)],
         "sentence": scores.sentence(),
-        "aggregates": _aggregates(board, rows, f"{stem}-aggregates"),
+        "aggregates": _aggregates(board, name, rows, f"{stem}-aggregates"),
         "tasks": _tasks(board, summary, name, rows, f"{stem}-tasks"),
         "options": options(name, runs, f"{stem}-options"),
         "inferences": listed(
@@ -56,7 +58,12 @@ def context(board: Board, name: str, known: Known, costs: Mapping[Row, Cost]) ->
     }
 
 
-def _aggregates(board: Board, rows: Sequence[Row], stem: str) -> Table:
+def _is_about(note: str, name: str) -> bool:
+    """Whether a note names the algorithm, and not just one whose name begins with its name."""
+    return re.search(rf"(/|‡ ){re.escape(name)}(?![\w/-])", note) is not None
+
+
+def _aggregates(board: Board, name: str, rows: Sequence[Row], stem: str) -> Table:
     """The rows under every protocol."""
     lines = []
     for summary in board.summaries.values():
@@ -68,7 +75,7 @@ def _aggregates(board: Board, rows: Sequence[Row], stem: str) -> Table:
                 Line(
                     [
                         first,
-                        Cell(summary.scores.protocol.name),
+                        protocol_cell(summary.scores),
                         *cells,
                         seeds,
                         settings_cell(summary.scores, row),
@@ -77,10 +84,11 @@ def _aggregates(board: Board, rows: Sequence[Row], stem: str) -> Table:
             )
     head = ["Variant", "Protocol", *METRICS, "Seeds", "Settings"]
     foot = [
-        "Under each protocol the same runs are scored again. –: no aggregate, as a whole task is missing."
+        "Under each protocol the same runs are scored again. –: no aggregate, as a whole task is missing. "
+        "Bold: the best of all algorithms under the protocol, and whatever cannot be told from it."
     ]
     return Table(
-        "Scores over all tasks", head, lines, foot, numeric=frozenset({*METRICS, "Seeds"}), stem=stem
+        f"{name}: scores over all tasks", head, lines, foot, numeric=frozenset({*METRICS, "Seeds"}), stem=stem
     )
 
 

@@ -9,8 +9,8 @@ from bench.bootstrap import REPLICATES
 from bench.captions import seed_count, seeds_of
 from bench.leaderboard.board import Board, Known
 from bench.leaderboard.pages import reported
-from bench.leaderboard.pages.parts import row_cell, settings_cell
-from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Mark, Table, number
+from bench.leaderboard.pages.parts import protocol_cell, row_cell, settings_cell
+from bench.leaderboard.tables import EMPTY, Bar, Cell, Line, Table, number
 from bench.leaderboard.words import MEAN_ONLY, bar, counted, marks_of, metric_cell, notices, span_of
 from bench.records import inference_label
 from bench.scores import Row
@@ -191,7 +191,7 @@ def _line(board: Board, known: Known, summary: Summary, row: Row, span: tuple[fl
         metric_cell(summary, row, "IQM"), interval, metric_cell(summary, row, "Mean"),
         Cell(tasks, sort=float(have)), Cell(seeds_of(scores, row), sort=float(seeds)),
         settings_cell(scores, row), Cell(family),
-        Cell(scores.protocol.name, marks=(Mark("optimistic"),) * scores.protocol.optimistic), Cell(inference),
+        protocol_cell(scores), Cell(inference),
     ]  # fmt: skip
     facts = {
         "suite": board.suite, "protocol": scores.protocol.name, "family": family, "settings": settings,

@@ -105,6 +105,11 @@ def row_cell(board: Board, row: Row, marks: tuple[Mark, ...] = ()) -> Cell:
     )
 
 
+def protocol_cell(scores: Scores) -> Cell:
+    """The protocol, and that its scores are too good where they are."""
+    return Cell(scores.protocol.name, marks=(Mark("optimistic"),) * scores.protocol.optimistic)
+
+
 def settings_cell(scores: Scores, row: Row) -> Cell:
     """Whose settings the row has."""
     kind = scores.settings(row)

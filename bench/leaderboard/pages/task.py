@@ -1,6 +1,7 @@
 """The page of a task: its data, its scale, and every algorithm on it."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,7 +25,7 @@ from bench.leaderboard.pages.parts import (
 from bench.leaderboard.tables import EMPTY, Cell, Line, Mark, Table
 from bench.leaderboard.words import NOT_COMPARABLE, bar, counted, span_of, task_cell, value
 from bench.records import RunRecord
-from bench.scores import Row
+from bench.scores import Row, Scores
 from bench.stats import Summary
 
 
@@ -47,7 +48,7 @@ def context(
         "about": str(info.get("summary", "")),
         "remarks": [str(note) for note in info.get("notes", [])],
         "flagged": NOT_COMPARABLE.text if task in summary.scores.flagged else "",
-        "notes": [note for note in summary.scores.notes if task in note],
+        "notes": [*_diverged(summary.scores, task), *_notes(summary.scores, task)],
         "sentence": summary.scores.sentence(),
         "table": _table(board, summary, task),
         "runs": _runs(board, task, runs),
@@ -71,6 +72,18 @@ def context(
         "scale": _scale(info),
         "identities": identities(runs),
     }  # fmt: skip
+
+
+def _diverged(scores: Scores, task: str) -> list[str]:
+    """A sentence about the seeds that diverged on the task, if any did."""
+    found = [(row.label, scores.diverged(row, task)) for row in scores.rows if scores.diverged(row, task)]
+    named = ", ".join(f"{name} {counted(number, 'seed')}" for name, number in found)
+    return [f"† Diverged, which counts as 0: {named}."] if found else []
+
+
+def _notes(scores: Scores, task: str) -> list[str]:
+    """The notes that name the task, and not just one whose name holds its name."""
+    return [note for note in scores.notes if re.search(rf"(?<![\w-]){re.escape(task)}(?![\w@-])", note)]
 
 
 def _table(board: Board, summary: Summary, task: str) -> Table:
