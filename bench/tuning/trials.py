@@ -177,7 +177,8 @@ def _read(path: Path) -> tuple[list[Line], bool]:
             episodic = "episode" in columns
             lines = [_line(f"{path}, line {reader.line_num}", row, columns) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a CSV of trials: {error}; give another file") from None
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be read as a CSV of trials ({why}); give another file") from None
     if not lines:
         raise UserError(f"{path} holds no trials; each row below the header is one")
     seen = set()
