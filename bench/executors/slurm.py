@@ -67,7 +67,7 @@ class SlurmMachines:
         self.missed: dict[str, float] = {}  # since when a job without an outcome is not in the queue
 
     def submit(self, jobs: Sequence[Job]) -> list[str]:
-        handles = []
+        handles: list[str] = []
         for start in range(0, len(jobs), ARRAY):
             portion = list(jobs[start : start + ARRAY])
             outcomes = [self.folder / f"{job.run.id}-{job.attempt}.json" for job in portion]
@@ -75,7 +75,11 @@ class SlurmMachines:
                 submitted = self.executor.map_array(
                     Task(), [job.to_json() for job in portion], [str(path) for path in outcomes]
                 )
-            except Exception as error:  # submitit's own errors have nothing in common
+            except BaseException as error:
+                self.cancel(handles)  # of the arrays before: nobody would look after them
+                if not isinstance(error, Exception):
+                    raise
+                # submitit's own errors have nothing in common
                 raise UserError(f"sbatch refuses the jobs: {_last_line(error)}; see --slurm") from error
             for job, outcome in zip(submitted, outcomes, strict=True):
                 self.jobs[job.job_id], self.outcomes[job.job_id] = job, outcome

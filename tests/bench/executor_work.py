@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from bench import records
 from bench.errors import UserError
 from bench.execution import Progress
+from bench.executors import local
 from bench.executors.interface import Job
 from bench.lock import HeldError
 from bench.plan import Run
@@ -35,7 +38,8 @@ def make_job(results: Path, algorithm: str, seed: int = 0, **settings: Any) -> J
 
 
 def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dict[str, Any]:
-    """What the run is called: well, wrong, broken, killed, killed-once, exited, slow, slow-once, held."""
+    """What the run is called: well, wrong, broken, killed, killed-once, exited, slow, slow-once, orphan,
+    held."""
     if run.algorithm == "held":
         raise HeldError("its folder is being worked on by process 1 on far since noon; wait")
     report(Progress(3, 0.1, None))
@@ -53,6 +57,9 @@ def work(run: Run, results: Path, device: str, workers: int, report: Any) -> dic
             folder = records.run_path(results, run.suite, run.task, run.algorithm, run.id)
             (folder / "error.txt").write_text("the traces of all threads")
             os._exit(1)
+        case "orphan", True:
+            while not (results / "parent-is-gone").exists():
+                time.sleep(0.01)
         case "slow", True:
             # a process of its own, as an environment would be: it must not outlive the run
             child = subprocess.Popen(
@@ -68,6 +75,11 @@ def resumed(results: Path) -> list[list[int]]:
     """For each run the updates after which it was resumed."""
     found = sorted(results.glob("runs/*/*/*/*/summary.json"))
     return [json.loads(file.read_text())["resumed"] for file in found]
+
+
+def clock_that_jumps_when(condition: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the executor of this machine an hour passes at that moment, and no time before or after it."""
+    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: 3600.0 * bool(condition())))
 
 
 def needs_submitit():
