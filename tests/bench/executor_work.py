@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from bench.errors import UserError
 from bench.execution import Progress
 from bench.executors import local
 from bench.executors.interface import Job
-from bench.lock import HeldError
+from bench.lock import HeldError, living_owner
 from bench.plan import Run
 
 SUMMARY = {"train_seconds": 1.0, "waiting_seconds": 0.0, "diverged": []}
@@ -80,6 +81,32 @@ def resumed(results: Path) -> list[list[int]]:
 def clock_that_jumps_when(condition: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """For the executor of this machine an hour passes at that moment, and no time before or after it."""
     monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: 3600.0 * bool(condition())))
+
+
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:
+    """What the condition says when it is not nothing; the process must be there so long."""
+    while not (found := condition()):
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        time.sleep(0.01)
+    return found
+
+
+def stopped_worker(results: Path, runs: str) -> int | None:
+    """A process that works on one of these runs, of which there is a checkpoint: it stands still now, so that
+    the run does not end before the next thing happens to it. None: there is none at this moment.
+    """
+    for path in results.glob(f"runs/*/*/{runs}/*/checkpoint.safetensors"):
+        owner = living_owner(path.parent)
+        if owner is None:
+            continue
+        with suppress(OSError):  # it has ended meanwhile
+            os.kill(owner.pid, signal.SIGSTOP)
+            while Path(f"/proc/{owner.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "TZX":
+                time.sleep(0.001)
+            if living_owner(path.parent) == owner and not (path.parent / "summary.json").exists():
+                return owner.pid
+            os.kill(owner.pid, signal.SIGCONT)
+    return None
 
 
 def needs_submitit():
