@@ -126,9 +126,10 @@ class _Worker:
             context = multiprocessing.get_context("spawn")
             self.pipe, end = context.Pipe()
             # not a daemon: a run starts processes of its own, which step environments
-            self.process = context.Process(target=_serve, args=(end, self.threads, self.gpu))
+            process = context.Process(target=_serve, args=(end, self.threads, self.gpu))
             with deaf_to_interrupts():  # Ctrl-C is for the parent, which ends its workers
-                self.process.start()
+                process.start()
+                self.process = process  # only now: one that could not be started cannot be killed
             end.close()
         assert self.pipe is not None
         self.job, self.started = job, math.inf

@@ -126,6 +126,8 @@ class SlurmMachines:
 
 def minutes(text: str) -> int:
     """A time limit as sbatch writes it: `90`, `2:00:00`, `1-12:00:00`; also `2h`. Raises UserError."""
+    if re.fullmatch(r"[0:-]+(h|min)?", text):  # for sbatch: without end
+        raise UserError(f"--slurm time={text} leaves no time; write minutes, HH:MM:SS or D-HH:MM:SS")
     if match := re.fullmatch(r"(\d+)(h|min)?", text):
         return int(match[1]) * (60 if match[2] == "h" else 1)
     if match := re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)", text):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import asdict, replace
@@ -223,6 +224,10 @@ def test_time_limits_are_read_as_sbatch_writes_them(text, minutes):
         ("--slurm partition=gpu", "--slurm is for --executor slurm; here it is local"),
         ("--address head:6379", "--address is for --executor ray; here it is local"),
         ("--executor cloud", "invalid choice: 'cloud'"),
+        (
+            "--executor slurm --slurm cluster=local --slurm time=0:00:00",
+            "--slurm time=0:00:00 leaves no time",
+        ),
         ("--timeout soon", "'soon' is not a time above 0 such as 90, 30min or 2h"),
         ("--executor ray --gpus 1.5", "'1.5' is neither a share of one GPU nor a number of GPUs"),
     ],
@@ -252,8 +257,14 @@ def test_where_no_ray_cluster_answers_it_is_said(tmp_path, monkeypatch):
             raise ConnectionError("Could not find any running Ray instance.\nand more")
 
     monkeypatch.setitem(sys.modules, "ray", Ray)
-    with pytest.raises(UserError, match=r"no Ray cluster at 'head:1' \(.* instance\.\); start one with `ray"):
-        RayMachines("head:1", 1, 0, tmp_path / "log")
+    with pytest.raises(UserError, match=r"no Ray cluster at 'auto' \(.* instance\.\); start one with `ray"):
+        RayMachines("auto", 1, 0, tmp_path / "log")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(Ray, "init", lambda **options: pytest.fail("Ray would try for minutes"))
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        with pytest.raises(UserError, match=rf"no Ray cluster at '{address}' \(.*\); start one with `ray"):
+            RayMachines(address, 1, 0, tmp_path / "log")
 
 
 @pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])
