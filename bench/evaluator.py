@@ -43,6 +43,7 @@ class Evaluator:
             1, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
         )
         self._running: Future[Result] | None = None
+        self._given_up = False
 
     @property
     def idle(self) -> bool:
@@ -74,7 +75,11 @@ class Evaluator:
         return result
 
     def close(self) -> None:
-        """Wait for what is running, and free the environments."""
+        """Free the environments. An evaluation whose result was not taken is given up: nobody waits for it,
+        as after Ctrl-C.
+        """
+        self._given_up = not self.idle
+        self._give_up()
         self._thread.shutdown(wait=True)
         if self._environments is not None:
             self._environments.close()
@@ -104,7 +109,12 @@ class Evaluator:
             self._environments = (
                 make(count) if self.workers == 1 else RemoteEnvironments(make, count, self.workers)
             )
+            self._give_up()  # it may have been said while they were made
         return self._environments
+
+    def _give_up(self) -> None:
+        if self._given_up and isinstance(self._environments, RemoteEnvironments):
+            self._environments.kill()
 
     def _rehearse(self, policy: Policy, inference: Any, settings: int) -> None:
         """One decision, so that it is recorded here: recording is not for two threads at once."""

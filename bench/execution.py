@@ -91,6 +91,9 @@ class Execution:
             for goal in self.run.eval_steps:
                 if goal >= self.population.step:
                     self._train(goal)
+                    if not self.evaluator.idle:  # it took longer than training since
+                        self._finish_evaluation()
+                        self._checkpoint()
                     self._start_evaluation(goal)
                     if self.evaluator.done:  # always, where it was played in this process
                         self._finish_evaluation()
@@ -119,13 +122,13 @@ class Execution:
             self.report(Progress(self.population.step, self.train_seconds, self.score))
             if self.evaluator.done:
                 self._finish_evaluation()
+                self._checkpoint()
             # A clock that was set back must not put the next checkpoint off.
             if abs(time.monotonic() - self.saved) > CHECKPOINT_SECONDS:
                 self._checkpoint()
 
     def _start_evaluation(self, step: int) -> None:
         """Evaluate under every inference setting that has no complete record of this step yet."""
-        self._finish_evaluation()
         done = recorded(self.folder)
         settings = {json.dumps(asdict(inference)): inference for inference in self.inferences}
         wanted = {

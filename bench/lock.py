@@ -1,10 +1,10 @@
 """A run is worked on by one process at a time, also where several machines share a results folder.
 
 The owner of the folder of a run is written into its file `lock` and gives a sign of life by touching it. A
-process of this machine is looked up by its number and the moment it was started. Of a process elsewhere
-only the sign of life is seen; its age is measured with the clock of the file system, by touching another
-file there, because the clocks of two machines differ. Nothing but creating, linking and renaming files is
-asked of the file system, so NFS will do.
+process of this machine is looked up by its number and the moment it was started. Of a process elsewhere, or
+of another user where the machine hides those, only the sign of life is seen; its age is measured with the
+clock of the file system, by touching another file there, because the clocks of two machines differ. Nothing
+but creating, linking and renaming files is asked of the file system, so NFS will do.
 
 Whoever finds a dead owner must first create `lock.<owner>.heir`, which only one can; then the lock is
 replaced. An heir that dies in between has an heir in turn. A dead owner that was only asleep finds another
@@ -47,7 +47,7 @@ class Owner:
 
     def alive(self, file: Path, now: float | None = None) -> bool:
         """Whether it still works; `file` is the one that it touches. now: as `clock` says; None: ask it."""
-        if self.place == _place():
+        if self.place == _place() and not _is_hidden(self.pid):
             return _started(self.pid) == self.started
         return _is_fresh(file, now)
 
@@ -215,6 +215,17 @@ def _boot() -> str:
 
 def _process_space() -> str:
     return os.readlink("/proc/self/ns/pid")
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process is there, but another user's, of which this machine shows nothing (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not Path(f"/proc/{pid}").exists()
+    except (OSError, OverflowError, TypeError):  # TypeError: a lock that somebody has edited
+        pass
+    return False
 
 
 def _started(pid: int) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench import watchdog
+from bench.children import deaf_to_interrupts, die_with_parent
 from bench.errors import UserError
 from bench.task import Environments, Step
 
@@ -33,7 +34,8 @@ class RemoteEnvironments:
             pipe, end = context.Pipe()
             own = int((self.worker == number).sum())
             process = context.Process(target=_serve, args=(make, own, end), daemon=True)
-            process.start()
+            with deaf_to_interrupts():  # Ctrl-C is for the parent, which then closes the pipe
+                process.start()
             end.close()
             self.pipes.append(pipe)
             self.processes.append(process)
@@ -57,6 +59,11 @@ class RemoteEnvironments:
         for process in self.processes:
             process.join()
 
+    def kill(self) -> None:
+        """End the processes at once: whoever waits for an answer, in another thread, gets an error."""
+        for process in self.processes:
+            process.kill()
+
     def _ask(self, method: str, rows: np.ndarray, numbers: np.ndarray) -> list[tuple[np.ndarray, Any]]:
         """The answers of the processes that hold some of the rows, each with the places of these rows."""
         workers = self.worker[rows]
@@ -69,8 +76,7 @@ class RemoteEnvironments:
     def _answer(self, number: int) -> Any:
         try:
             if not self.pipes[number].poll(watchdog.LIMIT_SECONDS):
-                for process in self.processes:  # nobody takes the answers of the others any more
-                    process.kill()
+                self.kill()  # nobody takes the answers of the others any more
                 raise watchdog.HungError
             answer = self.pipes[number].recv()
         except (EOFError, ConnectionError) as error:
@@ -92,7 +98,8 @@ def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 def _serve(make: Callable[[int], Environments], count: int, pipe: Connection) -> None:
     """Answer requests until the parent closes the pipe or is gone; an exception is answered as its trace."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes the pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()  # also while an environment hangs
     environments: Environments | None = None
     with suppress(EOFError, ConnectionError):
         while (request := pipe.recv()) is not None:

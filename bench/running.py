@@ -255,7 +255,7 @@ def _check_writable(results: Path) -> None:
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # a process of the same number on another machine may do so, too
     except OSError as error:
         raise UserError(
             f"cannot write into {results} ({error.strerror}); choose another folder with --results"

@@ -1,6 +1,7 @@
 """The loop behind all executors that use other machines: submit, watch, try again, cancel."""
 
 import json
+import math
 import os
 import socket
 import time
@@ -21,6 +22,7 @@ from bench.lock import HEARTBEAT_SECONDS, LIMIT_SECONDS, living_owner
 from bench.recorded import is_finished
 
 WATCH_SECONDS = 2.0  # between two looks at the progress of all runs
+REFUSED_SECONDS = 30.0  # from jobs that could not be submitted to the next attempt, while others work
 VISIBLE_SECONDS = 30.0  # a new file may take so long to be seen over NFS
 
 
@@ -57,6 +59,7 @@ class Cluster:
     max_queued: int | None = None
     _since: dict[Any, float] = field(default_factory=dict, init=False)  # when a job was first seen to work
     _watched: float = field(default=0.0, init=False)
+    _refused: float = field(default=-math.inf, init=False)  # when jobs could not be submitted
 
     def execute(self, jobs: Sequence[Job], listener: Listener) -> None:
         waiting, running = deque(jobs), dict[Any, Job]()
@@ -64,7 +67,13 @@ class Cluster:
             while waiting or running:
                 portion = [waiting.popleft() for _ in range(self._portion(len(waiting), len(running)))]
                 if portion:
-                    running |= zip(self.machines.submit(portion), portion, strict=True)
+                    try:
+                        running |= zip(self.machines.submit(portion), portion, strict=True)
+                    except UserError:
+                        if not running:
+                            raise
+                        waiting.extendleft(reversed(portion))  # a scheduler is out of reach now and then
+                        self._refused = time.monotonic()
                 for handle, text in self.machines.ended(running).items():
                     job = running.pop(handle)
                     self._since.pop(handle, None)
@@ -85,6 +94,8 @@ class Cluster:
 
     def _portion(self, waiting: int, running: int) -> int:
         """How many jobs to submit now: as many as there is room for, but no driblets."""
+        if running and time.monotonic() - self._refused < REFUSED_SECONDS:
+            return 0
         if self.max_queued is None:
             return waiting
         room = self.max_queued - running
@@ -95,6 +106,9 @@ class Cluster:
             return [job.again()]
         with suppress(OSError):
             (job.path / "progress.json").unlink(missing_ok=True)
+        if job.is_recorded():  # it was lost just after its last word
+            listener(carry_out(job))
+            return []
         listener(failed(job, f"{reason}; the same command continues from its last checkpoint"))
         return []
 
@@ -105,7 +119,7 @@ class Cluster:
         late = []
         for handle, job in running.items():
             said = state.read(job.path / "progress.json")
-            if said is None or said.get("attempt") != job.attempt:
+            if said is None or (said.get("plan"), said.get("attempt")) != (job.plan, job.attempt):
                 continue
             since = self._since.setdefault(handle, time.monotonic())
             with suppress(KeyError):

@@ -16,6 +16,7 @@ from bench.execution import Progress, Report
 from bench.executors import state
 from bench.lock import HeldError
 from bench.plan import Run
+from bench.recorded import is_complete, is_finished
 
 KILLED = "its process was killed (out of memory?)"
 
@@ -44,6 +45,10 @@ class Job:
         """The folder of its records."""
         run = self.run
         return records.run_path(Path(self.results), run.suite, run.task, run.algorithm, run.id)
+
+    def is_recorded(self) -> bool:
+        """Whether all its records are there, whatever was heard of it: carrying it out trains nothing."""
+        return is_complete(self.run, self.path) or is_finished(self.run, Path(self.results))
 
     def again(self) -> "Job":
         return replace(self, attempt=self.attempt + 1)
@@ -99,7 +104,7 @@ def carry_out(job: Job, report: Report = lambda _: None) -> Event:
 
     A mistake of the user is an error in one sentence, any other one with its trace; nothing is raised.
     """
-    with state.Diary(job.path, job.run.steps, job.attempt) as diary:
+    with state.Diary(job.path, job.run.steps, job.attempt, job.plan) as diary:
 
         def told(progress: Progress) -> None:
             diary.write(progress)

@@ -4,7 +4,6 @@ import math
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from pathlib import Path
 from typing import Any
 
-from bench.execution import Progress
+from bench.children import deaf_to_interrupts, die_with_parent
 from bench.executors.interface import KILLED, Event, Job, Listener, carry_out, failed, prepare_process
 
 LONGEST_WAIT = 3600.0  # seconds; only an upper bound of one wait
@@ -102,6 +102,9 @@ class _Pool:
         worker.kill()
         with suppress(OSError):
             (job.path / "progress.json").unlink(missing_ok=True)
+        if job.is_recorded():  # it was lost just after its last word
+            listener(carry_out(job))
+            return None
         if job.attempt <= self.settings.retries:
             return job.again()
         listener(failed(job, f"{reason}; the same command continues from its last checkpoint"))
@@ -123,8 +126,10 @@ class _Worker:
             context = multiprocessing.get_context("spawn")
             self.pipe, end = context.Pipe()
             # not a daemon: a run starts processes of its own, which step environments
-            self.process = context.Process(target=_serve, args=(end, self.threads, self.gpu))
-            self.process.start()
+            process = context.Process(target=_serve, args=(end, self.threads, self.gpu))
+            with deaf_to_interrupts():  # Ctrl-C is for the parent, which ends its workers
+                process.start()
+                self.process = process  # only now: one that could not be started cannot be killed
             end.close()
         assert self.pipe is not None
         self.job, self.started = job, math.inf
@@ -161,7 +166,12 @@ def _ended_with(code: int, job: Job | None) -> str:
     """How a process ended itself, and where it has left the trace of its threads (see bench/watchdog.py)."""
     said = f"its process ended with exit code {code}"
     trace = job.path / "error.txt" if job else None
-    return f"{said}; the trace is in {trace}" if trace and trace.exists() else said
+    return f"{said}; the trace is in {trace}" if trace and _has_content(trace) else said
+
+
+def _has_content(file: Path) -> bool:
+    """The watchdog opens the file before anything happens."""
+    return file.exists() and file.stat().st_size > 0
 
 
 def duration(seconds: float) -> str:
@@ -176,22 +186,18 @@ def _serve(pipe: Connection, threads: int, gpu: str | None) -> None:
     """Carry out jobs until the parent is gone. CUDA reads its variable later, when it is first used."""
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process(threads)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    while True:
-        job: Job = pipe.recv()
-        pipe.send(None)
+    die_with_parent()
 
-        def report(progress: Progress, job: Job = job) -> None:
-            pipe.send(Event(job.run, progress))
+    def tell(event: Event | None) -> None:
+        try:
+            pipe.send(event)
+        except OSError:  # the parent is gone, which is no failure of the run
+            os._exit(1)
 
-        pipe.send(carry_out(job, report))
-
-
-def _die_with_parent() -> None:
-    """A worker whose parent was killed must not go on writing records that a new parent also writes."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
+    with suppress(EOFError, OSError):  # so it is here
+        while True:
+            job: Job = pipe.recv()
+            tell(None)
+            tell(carry_out(job, lambda progress, job=job: tell(Event(job.run, progress))))  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
@@ -13,6 +14,7 @@ from bench.executors.cluster import serve
 from bench.executors.interface import Job
 
 WAIT_SECONDS = 1.0
+CONNECT_SECONDS = 20.0
 PASSED_ON = ("BENCH_", "MUJOCO_")  # variables that workers need, by how they begin
 
 
@@ -27,6 +29,7 @@ class RayMachines:
     def __init__(self, address: str | None, cpus: int, gpus: float, log: Path) -> None:
         self.ray = _library()
         address = address or os.environ.get("RAY_ADDRESS") or "auto"
+        _check_reachable(address)
         variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
         try:
             self.ray.init(
@@ -35,12 +38,8 @@ class RayMachines:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": variables} if variables else None,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(
-                f"no Ray cluster at {address!r} ({reason}); start one with `ray start --head`, or give the "
-                "--address of one"
-            ) from error
+        except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where all fails
+            raise _no_cluster(address, error) from error
         self.task = self.ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(serve)
         self.resources = {"CPU": float(cpus), "GPU": gpus}
         self._reasons: dict[Any, str] = {}
@@ -87,6 +86,24 @@ class RayMachines:
         except self.ray.exceptions.RayError as error:
             self._reasons[handle] = f"its process or its machine was lost ({type(error).__name__})"
             return None
+
+
+def _check_reachable(address: str) -> None:
+    """Raise UserError where nobody listens: Ray itself tries for five minutes, and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: BaseException) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return UserError(
+        f"no Ray cluster at {address!r} ({reason}); start one with `ray start --head`, or give the --address "
+        "of one"
+    )
 
 
 def _library() -> Any:

@@ -67,7 +67,7 @@ class SlurmMachines:
         self.missed: dict[str, float] = {}  # since when a job without an outcome is not in the queue
 
     def submit(self, jobs: Sequence[Job]) -> list[str]:
-        handles = []
+        handles: list[str] = []
         for start in range(0, len(jobs), ARRAY):
             portion = list(jobs[start : start + ARRAY])
             outcomes = [self.folder / f"{job.run.id}-{job.attempt}.json" for job in portion]
@@ -75,7 +75,11 @@ class SlurmMachines:
                 submitted = self.executor.map_array(
                     Task(), [job.to_json() for job in portion], [str(path) for path in outcomes]
                 )
-            except Exception as error:  # submitit's own errors have nothing in common
+            except BaseException as error:
+                self.cancel(handles)  # of the arrays before: nobody would look after them
+                if not isinstance(error, Exception):
+                    raise
+                # submitit's own errors have nothing in common
                 raise UserError(f"sbatch refuses the jobs: {_last_line(error)}; see --slurm") from error
             for job, outcome in zip(submitted, outcomes, strict=True):
                 self.jobs[job.job_id], self.outcomes[job.job_id] = job, outcome
@@ -122,6 +126,8 @@ class SlurmMachines:
 
 def minutes(text: str) -> int:
     """A time limit as sbatch writes it: `90`, `2:00:00`, `1-12:00:00`; also `2h`. Raises UserError."""
+    if re.fullmatch(r"[0:-]+(h|min)?", text):  # for sbatch: without end
+        raise UserError(f"--slurm time={text} leaves no time; write minutes, HH:MM:SS or D-HH:MM:SS")
     if match := re.fullmatch(r"(\d+)(h|min)?", text):
         return int(match[1]) * (60 if match[2] == "h" else 1)
     if match := re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)", text):

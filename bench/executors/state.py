@@ -38,11 +38,12 @@ class Diary:
     working on the run. A disk that is full or gone stops no training.
     """
 
-    def __init__(self, folder: Path, steps: int, attempt: int) -> None:
+    def __init__(self, folder: Path, steps: int, attempt: int, plan: str = "") -> None:
         self.path = folder / "progress.json"
         self.about: dict[str, Any] = {
             "steps": steps,
             "attempt": attempt,
+            "plan": plan,  # tells the attempts of one command from those of another
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }

@@ -36,6 +36,8 @@ class Site(ThreadingHTTPServer):
         self.states: list[int] = []  # answers of the next requests
         self.shift = 0  # how far the part that it sends is from the one that it was asked for
         self.pause = 0.0  # seconds before each 64 KiB
+        self.stalls: int | None = None  # sends no more of a body than so many bytes, and keeps the connection
+        self.over = threading.Event()  # until then
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was killed is what some tests are about."""
@@ -91,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             body = body[: site.cut]
         for at in range(0, len(body), 1 << 16):
             time.sleep(site.pause)
+            if site.stalls is not None and at >= site.stalls:
+                site.over.wait()
             self.wfile.write(body[at : at + (1 << 16)])
 
 
@@ -102,8 +106,9 @@ def serving() -> Iterator[Site]:
         try:
             yield site
         finally:
+            site.over.set()
             site.shutdown()
-            thread.join(10)
+            thread.join()
 
 
 class Heard:

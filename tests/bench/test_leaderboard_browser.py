@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.xdist_group("chromium"),
 ]
 OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def wait(condition: Callable[[], Any]) -> Any:
-    for _ in range(200):
+    for _ in range(6000):  # a browser beside many other tests may be slow
         if found := condition():
             return found
         time.sleep(0.05)

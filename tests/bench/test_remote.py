@@ -1,11 +1,14 @@
 """Environments in other processes answer as those in this one, and say what went wrong there."""
 
+import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 
+from bench import lock
 from bench.errors import UserError
 from bench.remote import RemoteEnvironments
 from bench.task import Step
@@ -73,6 +76,42 @@ def test_an_exception_there_is_raised_here(remote) -> None:
     remote.reset(np.arange(7), [1] * 7)
     with pytest.raises(RuntimeError, match="ValueError: too much"):
         remote.step(np.arange(7), np.ones((7, 2)))
+
+
+def test_ctrl_c_is_not_heard_by_processes_that_still_import_their_modules() -> None:
+    environments = RemoteEnvironments(Counting, 2, 2)
+    for process in environments.processes:
+        os.kill(process.pid, signal.SIGINT)
+    assert len(environments.reset(np.arange(2), [1, 1])) == 2
+    environments.close()
+
+
+class Silent(Counting):
+    def step(self, rows, action):
+        time.sleep(600)
+
+
+def hold_silent_environments(pipe) -> None:
+    environments = RemoteEnvironments(Silent, 1, 1)
+    environments.reset(np.arange(1), [1])
+    environments.pipes[0].send(("step", np.arange(1), np.zeros((1, 2))))
+    pipe.send(environments.processes[0].pid)
+    time.sleep(600)
+
+
+def test_environments_that_hang_do_not_outlive_a_killed_run() -> None:
+    context = multiprocessing.get_context("spawn")
+    pipe, end = context.Pipe()
+    run = context.Process(target=hold_silent_environments, args=(end,))
+    run.start()
+    pid = pipe.recv()
+    begun = lock._started(pid)
+    run.kill()
+    run.join()
+    deadline = time.monotonic() + 300  # below the time that they would hang
+    while lock._started(pid) == begun and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lock._started(pid) != begun
 
 
 def test_a_killed_process_is_a_sentence(remote) -> None:

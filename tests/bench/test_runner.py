@@ -7,21 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from toy import TASK, assert_equal_files, assert_equal_weights, folder_of, line_data, lines_of, runs_of
+from toy import TASK, Line, assert_equal_files, assert_equal_weights, folder_of, line_data, lines_of, runs_of
 
 from algorithms.iql import IQL
 from algorithms.sorl import SORL
-from bench import execution, load_scores, records
+from bench import checkpoint, execution, load_scores, records
 from bench.algorithm import Algorithm, BaseConfig, Network
 from bench.devices import resolve_device
 from bench.errors import UserError
+from bench.evaluator import Evaluator
+from bench.lock import living_owner
 from bench.networks import TanhPolicy
 from bench.recorded import is_finished
 from bench.runner import execute
@@ -180,12 +182,20 @@ def bench_run(results, jobs=1):
 def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path, jobs):
     whole = bench_run(tmp_path / "whole")
     assert whole.wait() == 0, whole.stdout.read()
-    killed = bench_run(tmp_path / "killed", jobs)
-    wait_for(tmp_path / "killed" / "runs", "*/*/iql/*/evaluations.jsonl")  # its first of six
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
-    assert not (cut / "summary.json").exists()
+    while True:
+        killed = bench_run(tmp_path / "killed", jobs)
+        wait_for(killed, tmp_path / "killed" / "runs", "*/*/iql/*/evaluations.jsonl")  # its first of six
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+        folders = list((tmp_path / "killed").glob("runs/*/*/*/*"))
+        while any(
+            living_owner(folder) for folder in folders
+        ):  # processes of the killed one end by themselves
+            time.sleep(0.01)
+        [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
+        if not (cut / "summary.json").exists():
+            break
+        shutil.rmtree(tmp_path / "killed")  # on a busy machine the blow may come too late
     before = (cut / "evaluations.jsonl").read_text()
     finished = len(
         list((tmp_path / "killed").glob("runs/*/*/bc/*/summary.json"))
@@ -205,13 +215,51 @@ def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path, jobs
         assert_equal_files(next(first.iterdir()), next(second.iterdir()))
 
 
-def wait_for(folder, glob):
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        if any(path.stat().st_size for path in folder.glob(glob)):
-            return
+def wait_for(process, folder, glob):
+    while not any(path.stat().st_size for path in folder.glob(glob)):
+        assert process.poll() is None, process.stdout.read()
         time.sleep(0.01)
-    pytest.fail(f"no {glob} appeared")
+
+
+class Endless(Line):
+    """Its first evaluation ends; the second one does not."""
+
+    resets = 0
+
+    def reset(self, rows, seeds):
+        Endless.resets += 1
+        return super().reset(rows, seeds)
+
+    def step(self, rows, action):
+        if Endless.resets > 1:
+            time.sleep(600)
+        return super().step(rows, action)
+
+
+def test_ctrl_c_does_not_wait_for_an_evaluation_that_runs_beside_training(tmp_path):
+    [run] = runs_of()
+
+    def interrupt(progress):
+        if progress.step > 40:
+            raise KeyboardInterrupt
+
+    task, start = replace(TASK, environments=Endless), time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, task, IQL, tmp_path, "cpu", interrupt, workers=2)
+    assert time.monotonic() - start < 500  # less than a single step of theirs
+    [resumed] = execute(run, TASK, IQL, tmp_path, "cpu")["resumed"]
+    assert 20 < resumed <= 40  # after the first evaluation, which also ran beside training
+
+
+def test_a_run_whose_evaluations_take_longer_than_training_between_them_has_checkpoints(
+    tmp_path, monkeypatch
+):
+    [run], saved = runs_of(steps=12, evaluations=4), []
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda folder, new: [saved.append(new.step), save(folder, new)])
+    monkeypatch.setattr(Evaluator, "done", False)  # no result is there before somebody waits for it
+    execute(run, TASK, IQL, tmp_path, "cpu", workers=2)
+    assert saved == [6, 9, 12, 12]
 
 
 @pytest.mark.parametrize("inference", [[], ["algo.candidates=1,2"]])

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from child import Child, assert_same, finish, run_of
+from child import Child, assert_same, finish
 from toy import folder_of
 
 from bench import records
@@ -68,9 +68,21 @@ def test_writing_that_fails_at_any_time(tmp_path, whole, often, row, code, what)
     row(f"{what} ({errno.errorcode[code]} injected)", len(numbers), "one sentence; resumed later")
 
 
-def stopped(child: Child) -> None:
-    """Let it stand still, so that it does not end before its disk is read-only."""
-    os.kill(child.process.pid, signal.SIGSTOP)
+def stand_still_at(number: int) -> None:
+    """Stop this process at its so manieth renaming after its first evaluation, when no file is open."""
+    replace, count = os.replace, 0
+
+    def stopping(source: str | Path, target: str | Path) -> None:
+        nonlocal count
+        replace(source, target)
+        count += (Path(target).parent / "evaluations.jsonl").exists()
+        if count == number:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    os.replace = stopping  # type: ignore[assignment]
+
+
+def wait_until_stopped(child: Child) -> None:
     stat = Path(f"/proc/{child.process.pid}/stat")
     while stat.read_text().rpartition(")")[2].split()[0] != "T":
         time.sleep(0.001)
@@ -106,23 +118,16 @@ def test_a_disk_that_becomes_read_only_in_the_middle(tmp_path, whole, often, row
     times = often(1, 4)
     for number in range(times):
         with small_disk(tmp_path / str(number)) as disk:
-            child = Child(disk / "results", run_of(steps=900))
-            while not list(disk.rglob("evaluations.jsonl")):
-                time.sleep(0.01)
-            time.sleep(0.1 * number)
-            stopped(child)
-            while subprocess.run(["mount", "-o", "remount,ro", str(disk)], capture_output=True).returncode:
-                os.kill(child.process.pid, signal.SIGCONT)  # a file was open
-                time.sleep(0.002)
-                stopped(child)
+            child = Child(disk / "results", prepare=partial(stand_still_at, 1 + 3 * number))
+            wait_until_stopped(child)
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
             os.kill(child.process.pid, signal.SIGCONT)
             refused(child, "Read-only file system")
             [before] = disk.rglob("evaluations.jsonl")
             kept = before.read_bytes()
             subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-            finish(disk / "results", run_of(steps=900))
+            finish(disk / "results")
             assert before.read_bytes().startswith(kept)
-            finish(tmp_path / "long", run_of(steps=900))
-            assert_same(disk / "results", tmp_path / "long")
+            assert_same(disk / "results", whole)
             assert not records.read_run(folder_of(disk / "results"))[1]
     row("a file system remounted read-only in the middle", times, "one sentence; resumed when writable again")

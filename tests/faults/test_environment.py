@@ -41,10 +41,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_an_environment_that_goes_wrong(tmp_path, monkeypatch, row, fault) -> None:
+def test_an_environment_that_goes_wrong(tmp_path, row, fault) -> None:
     what, sentence = FAULTS[fault]
-    monkeypatch.setattr(watchdog, "LIMIT_SECONDS", watchdog.LIMIT_SECONDS)
-    monkeypatch.setattr(watchdog, "GRACE_SECONDS", watchdog.GRACE_SECONDS)  # `work` changes it, too
     run, other = run_on(fault.__name__), run_on("sound", steps=30)
     events = []
     jobs = [Job(each, "faulty:work", str(tmp_path)) for each in (run, other)]
@@ -63,12 +61,8 @@ def test_an_environment_that_goes_wrong(tmp_path, monkeypatch, row, fault) -> No
     row(what, 1, "one sentence; other runs went on; resumed when it was repaired")
 
 
-def shorten_limits() -> None:
-    watchdog.LIMIT_SECONDS, watchdog.GRACE_SECONDS = 2.0, 1.0
-
-
 def test_an_environment_that_hangs_in_compiled_code_ends_its_process(tmp_path, whole, row) -> None:
-    outcome = Child(tmp_path, prepare=shorten_limits, environments=Stuck).wait()
+    outcome = Child(tmp_path, environments=Stuck).wait()
     assert outcome == {"exitcode": 1}
     trace = (folder_of(tmp_path) / "error.txt").read_text()
     assert "Timeout" in trace

@@ -83,7 +83,7 @@ def test_two_that_fetch_the_same_file_download_it_once(site: Site, folder: Path,
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
     assert (folder / "a.npz").read_bytes() == CONTENT
     assert len(site.asked) == 1
     assert names(folder) == ["a.npz"]

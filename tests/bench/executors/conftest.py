@@ -32,15 +32,15 @@ def same_records(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
-    def compare(algorithms, options, steps=20, meanwhile=lambda results: None):
+    def compare(algorithms, options, steps=20, meanwhile=lambda results, command: None):
         command = ["run", "diagnostic", *algorithms, "--tasks", "gamble", "--seeds", "0-1"]
         command += ["--steps", str(steps), "--evaluations", "4", "--episodes", "2"]
         assert main([*command, "--jobs", "1", "--results", str(tmp_path / "here")]) == 0
         words = [sys.executable, "-m", "bench.cli", *command, *options, "--results", str(tmp_path / "there")]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
-                meanwhile(tmp_path / "there")
-                printed = process.communicate(timeout=150)[0]
+                meanwhile(tmp_path / "there", process)
+                printed = process.communicate()[0]
             finally:
                 process.kill()
         assert process.returncode == 0, printed

@@ -2,9 +2,11 @@
 
 import json
 import os
+import socket
 import sys
 import time
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 from executor_work import make_job, needs_submitit
@@ -100,6 +102,61 @@ def test_a_run_that_takes_too_long_is_cancelled(tmp_path, monkeypatch):
     assert ends["slow"].error.startswith("timed out after 0.2 s")
 
 
+def test_what_another_command_has_left_does_not_use_up_the_time_of_a_run_that_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "WATCH_SECONDS", 0.0)
+    job = make_job(tmp_path, "slow", plan="new")
+    with state.Diary(job.path, 10, 1, "old") as diary:
+        diary.write(Progress(0, 0.0, None))
+        runner = Cluster(Obedient(), timeout=0.0)
+        assert runner._watch({0: job}, lambda _: None) == []
+        assert runner._watch({0: replace(job, plan="old")}, lambda _: None) == [0]
+
+
+class Refusing(Obedient):
+    """Machines that take no second portion of jobs until they were asked for the fourth time."""
+
+    refusals = 0
+
+    def submit(self, jobs):
+        if self.submitted and self.refusals < 3:
+            self.refusals += 1
+            raise UserError("sbatch refuses the jobs")
+        return super().submit(jobs)
+
+    def end(self, job):
+        return "works" if job.run.seeds == (0,) and self.refusals < 3 else super().end(job)
+
+
+def test_a_scheduler_that_is_out_of_reach_for_a_while_ends_no_campaign(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "REFUSED_SECONDS", 0.0)
+    machines, events = Refusing(), []
+    jobs = [make_job(tmp_path, "well", seed) for seed in range(3)]
+    Cluster(machines, max_queued=2).execute(jobs, events.append)
+    assert machines.refusals == 3
+    assert sorted(event.run.seeds for event in events if event.summary) == [(0,), (1,), (2,)]
+    assert machines.cancelled == []
+    machines.refusals = 0
+    with pytest.raises(UserError, match="sbatch refuses"):  # nothing works that was taken before
+        Cluster(machines).execute(jobs, events.append)
+
+
+def test_arrays_before_one_that_sbatch_refuses_are_cancelled(tmp_path, monkeypatch):
+    needs_submitit()
+    machines, cancelled = slurm.SlurmMachines(tmp_path, ["cluster=local"], 1, None), []
+    submitted = SimpleNamespace(job_id="7_0", cancel=lambda check: cancelled.append("7_0"))
+
+    def map_array(task, texts, outcomes):
+        if machines.jobs:
+            raise RuntimeError("sbatch: error: QOSMaxSubmitJobPerUserLimit")
+        return [submitted]
+
+    monkeypatch.setattr(slurm, "ARRAY", 1)
+    monkeypatch.setattr(machines.executor, "map_array", map_array)
+    with pytest.raises(UserError, match="QOSMaxSubmitJobPerUserLimit"):
+        machines.submit([make_job(tmp_path, "well", seed) for seed in range(2)])
+    assert cancelled == ["7_0"]
+
+
 def test_an_interruption_cancels_what_was_submitted(tmp_path):
     machines = Obedient()
     with pytest.raises(KeyboardInterrupt):
@@ -167,6 +224,10 @@ def test_time_limits_are_read_as_sbatch_writes_them(text, minutes):
         ("--slurm partition=gpu", "--slurm is for --executor slurm; here it is local"),
         ("--address head:6379", "--address is for --executor ray; here it is local"),
         ("--executor cloud", "invalid choice: 'cloud'"),
+        (
+            "--executor slurm --slurm cluster=local --slurm time=0:00:00",
+            "--slurm time=0:00:00 leaves no time",
+        ),
         ("--timeout soon", "'soon' is not a time above 0 such as 90, 30min or 2h"),
         ("--executor ray --gpus 1.5", "'1.5' is neither a share of one GPU nor a number of GPUs"),
     ],
@@ -196,8 +257,14 @@ def test_where_no_ray_cluster_answers_it_is_said(tmp_path, monkeypatch):
             raise ConnectionError("Could not find any running Ray instance.\nand more")
 
     monkeypatch.setitem(sys.modules, "ray", Ray)
-    with pytest.raises(UserError, match=r"no Ray cluster at 'head:1' \(.* instance\.\); start one with `ray"):
-        RayMachines("head:1", 1, 0, tmp_path / "log")
+    with pytest.raises(UserError, match=r"no Ray cluster at 'auto' \(.* instance\.\); start one with `ray"):
+        RayMachines("auto", 1, 0, tmp_path / "log")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(Ray, "init", lambda **options: pytest.fail("Ray would try for minutes"))
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999"):
+        with pytest.raises(UserError, match=rf"no Ray cluster at '{address}' \(.*\); start one with `ray"):
+            RayMachines(address, 1, 0, tmp_path / "log")
 
 
 @pytest.mark.parametrize(("package", "start"), [("ray", start_ray), ("submitit", start_slurm)])

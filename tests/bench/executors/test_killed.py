@@ -1,5 +1,6 @@
 """Commands with real runs on this machine: one is killed or too slow, or two are given at once."""
 
+from executor_work import clock_that_jumps_when
 from toy import SUITE
 
 from algorithms.iql import IQL
@@ -11,14 +12,29 @@ from bench.registry import Entry
 from bench.status import read_status
 
 
+def jobs_of(results, *names):
+    entries = [Entry(name, "algo", IQL, "code") for name in names]
+    runs = plan(SUITE, entries, Request(seeds=(0, 1, 2)))
+    return [Job(run, "doomed_work:work", str(results)) for run in runs]
+
+
+def test_a_run_that_is_ended_when_all_of_it_is_recorded_has_not_failed(tmp_path, monkeypatch):
+    [job], ends = jobs_of(tmp_path, "late"), []
+    clock_that_jumps_when((tmp_path / "late-was-here").exists, monkeypatch)
+    Local(timeout=0.5).execute([job], lambda event: event.progress or ends.append(event))
+    assert [end.error for end in ends] == [None]
+    assert ends[0].summary["resumed"] == []
+    assert is_finished(job.run, tmp_path)
+    assert not (job.path / "failed.json").exists()
+
+
 def test_the_locks_of_killed_attempts_delay_the_next_ones_by_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    entries = [Entry(name, "algo", IQL, "code") for name in ("killed", "slow", "sound")]
-    runs = plan(SUITE, entries, Request(seeds=(0, 1, 2)))
-    jobs = [Job(run, "doomed_work:work", str(tmp_path)) for run in runs]
-    ends = {}
+    jobs, ends = jobs_of(tmp_path, "killed", "slow", "sound"), {}
     listener = lambda event: event.progress or ends.update({event.run.algorithm: event})  # noqa: E731
-    Local(processes=2, timeout=20.0).execute(jobs[:2], listener)
+    stands_still = tmp_path / "slow-was-here"
+    clock_that_jumps_when(lambda: "killed" in ends and stands_still.exists(), monkeypatch)
+    Local(processes=2, timeout=0.5).execute(jobs[:2], listener)
     assert "killed" in ends["killed"].error
     assert "timed out" in ends["slow"].error
     assert all((job.path / "lock").exists() for job in jobs[:2])

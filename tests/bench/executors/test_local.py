@@ -2,13 +2,15 @@
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
-from executor_work import make_job, make_run
+from executor_work import clock_that_jumps_when, make_job, make_run
 
 from bench.errors import UserError
-from bench.executors import choice
+from bench.executors import choice, local
 from bench.executors.interface import Job
 from bench.executors.local import Local
 
@@ -49,6 +51,8 @@ def test_a_killed_process_fails_its_own_run_alone(tmp_path):
     trace = jobs[4].path / "error.txt"
     assert ends["exited-4"].error.startswith(f"its process ended with exit code 1; the trace is in {trace};")
     assert failure(jobs[0])["attempts"] == 1
+    trace.write_text("")  # opened by the watchdog, which had nothing to say
+    assert local._ended_with(-11, jobs[4]) == "its process ended with exit code -11"
     assert not list(tmp_path.rglob("progress.json"))
 
 
@@ -64,12 +68,39 @@ def test_what_was_killed_is_tried_again_and_a_mistake_of_the_user_is_not(tmp_pat
     assert "ZeroDivisionError: on purpose" in ends["broken-0"].error
 
 
-def test_a_run_that_takes_too_long_is_ended_with_its_own_processes(tmp_path):
+def test_a_run_that_takes_too_long_is_ended_with_its_own_processes(tmp_path, monkeypatch):
+    child = tmp_path / "child"
+    clock_that_jumps_when(lambda: child.exists() and child.read_text(), monkeypatch)
     jobs = [make_job(tmp_path, "slow"), make_job(tmp_path, "well", 1)]
-    ends, _ = execute(Local(processes=1, timeout=2), jobs)
-    assert ends["slow-0"].error.startswith("timed out after 2 s; the same command continues")
+    ends, _ = execute(Local(processes=1, timeout=0.5), jobs)
+    assert ends["slow-0"].error.startswith("timed out after 0.5 s; the same command continues")
     assert ends["well-1"].summary
-    assert not alive((tmp_path / "child").read_text())
+    while alive(child.read_text()):  # the end of its parent is what ends it
+        time.sleep(0.01)
+
+
+def test_ctrl_c_is_not_heard_by_processes_that_still_import_their_modules(tmp_path):
+    worker = local._Worker(None, 1)
+    try:
+        worker.start(make_job(tmp_path, "well"))
+        os.kill(worker.process.pid, signal.SIGINT)
+        events = []
+        while not events or not events[-1].summary:
+            assert worker.listen(events.append) is None
+    finally:
+        worker.kill()
+
+
+def test_a_run_whose_command_is_gone_has_not_failed(tmp_path):
+    worker, job = local._Worker(None, 1), make_job(tmp_path, "orphan")
+    worker.start(job)
+    while not list(tmp_path.glob("orphan-*")):  # it said something, and waits
+        time.sleep(0.01)
+    worker.pipe.close()
+    (tmp_path / "parent-is-gone").touch()
+    worker.process.join()
+    assert worker.process.exitcode == 1
+    assert not (job.path / "failed.json").exists()
 
 
 def test_each_process_sees_its_own_gpu(tmp_path):

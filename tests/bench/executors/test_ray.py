@@ -1,13 +1,12 @@
 """A Ray cluster of a head and two workers on this machine, one of which is killed while it works."""
 
-import json
 import os
 import signal
 import sys
-import time
+from contextlib import suppress
 
 import pytest
-from executor_work import resumed
+from executor_work import resumed, stopped_worker, wait_for
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray clusters of several nodes need Linux")
@@ -22,12 +21,11 @@ def test_a_cluster_that_loses_a_machine_makes_the_records_of_this_one(same_recor
     try:
         first = cluster.add_node(num_cpus=1, **memory)
 
-        def kill_a_machine(results):
-            (path,) = wait_for(lambda: list(results.glob("runs/*/*/*/*/checkpoint.safetensors")))
-            worker = json.loads((path.parent / "lock").read_text())["pid"]
-            os.kill(worker, signal.SIGSTOP)  # or the run might end while its machine is taken away
+        def kill_a_machine(results, command):
+            worker = wait_for(lambda: stopped_worker(results, "*"), command)
             cluster.remove_node(first, allow_graceful=False)  # the only one: what it worked on is lost
-            os.kill(worker, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
             cluster.add_node(num_cpus=1, **memory)
 
         options = ["--executor", "ray", "--address", cluster.address]
@@ -37,11 +35,3 @@ def test_a_cluster_that_loses_a_machine_makes_the_records_of_this_one(same_recor
         assert sum(map(bool, resumed(tmp_path / "there"))) == 1  # the one that the machine worked on
     finally:
         cluster.shutdown()
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found

@@ -9,12 +9,11 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from executor_work import needs_submitit, resumed
-
-from bench.lock import living_owner
+from executor_work import needs_submitit, resumed, stopped_worker, wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 CONFIGURATION = """
@@ -59,8 +58,11 @@ def slurm(tmp_path, monkeypatch):
     needs_submitit()
     # munge accepts only folders that nobody else may write to, all the way up
     folder = Path("/run") / f"bench-test-slurm-{os.getpid()}"
-    for name in ("munge", "state", "spool"):
-        (folder / name).mkdir(parents=True)
+    try:
+        for name in ("munge", "state", "spool"):
+            (folder / name).mkdir(parents=True)
+    except OSError as error:
+        pytest.skip(f"daemons of SLURM need a folder below /run: {error}")
     started = []
     try:
         configuration = folder / "slurm.conf"
@@ -81,7 +83,12 @@ def slurm(tmp_path, monkeypatch):
             log = open(folder / f"{command[0]}.out", "w")  # noqa: SIM115
             started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
             time.sleep(1)
-        wait_for(lambda: "idle" in output("sinfo", "-h", "-o", "%T"))
+        for _ in range(1500):
+            if "idle" in output("sinfo", "-h", "-o", "%T"):
+                break
+            time.sleep(0.2)
+        else:
+            pytest.skip(f"SLURM does not come up here: {output('sinfo')}")
         yield folder
         subprocess.run(["scancel", "--user=root"], check=False)
     finally:
@@ -97,20 +104,18 @@ def slurm(tmp_path, monkeypatch):
 def test_a_job_that_is_preempted_makes_the_records_of_an_undisturbed_one(slurm, same_records, tmp_path):
     requeued = []
 
-    def requeue(results):
-        files = lambda: list(results.glob("runs/*/*/iql/*/checkpoint.safetensors"))  # noqa: E731
-        wait_for(files)
+    def requeue(results, command):
+        worker = wait_for(lambda: stopped_worker(results, "iql"), command)
         job = next(line.split()[0] for line in queue() if line.endswith("RUNNING"))
         assert subprocess.run(["scontrol", "requeue", job]).returncode == 0
         requeued.append(job)
         (log,) = results.glob(f"jobs/*/{job}_0_log.err")
-        wait_for(lambda: "Bypassing signal SIGTERM" in log.read_text())
-        owner = living_owner(files()[0].parent)  # SLURM kills it after a time in which it might finish
-        if owner is not None:
-            os.kill(owner.pid, signal.SIGKILL)
+        wait_for(lambda: "Bypassing signal SIGTERM" in log.read_text(), command)  # SLURM lets it go on
+        with suppress(ProcessLookupError):  # SLURM kills it after a time in which it might finish
+            os.kill(worker, signal.SIGKILL)
 
     options = ["--executor", "slurm", "--slurm", "time=10", "--jobs", "1"]
-    same_records(["iql", "bc"], options, steps=1200, meanwhile=requeue)
+    same_records(["iql", "bc"], options, steps=2400, meanwhile=requeue)
     assert len(requeued) == 1
     assert sorted(map(len, resumed(tmp_path / "there"))) == [0, 1]
     assert max(map(max, filter(None, resumed(tmp_path / "there")))) > 0
@@ -131,10 +136,3 @@ def free_ports():
     for each in sockets:
         each.close()
     return ports
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
