@@ -26,7 +26,7 @@ from bench.regress import add_parser as add_regress_parser
 from bench.replay import add_parser as add_evaluate_parser
 from bench.reporting import add_parsers as add_reporting_parsers
 from bench.runner import execute
-from bench.running import Catalogue, carry_out_here
+from bench.running import Catalogue, carry_out
 from bench.running import add_parser as add_run_parser
 from bench.scaling.commands import add_parser as add_scaling_parser
 from bench.speed.commands import add_parser as add_speed_parser
@@ -73,8 +73,8 @@ def parser() -> argparse.ArgumentParser:
     add_paper_parser(commands, SUITES, KNOWN)
     add_data_parser(commands, SUITES, LOCK, positive)
     add_speed_parser(commands, ALGORITHMS, COUNTERPARTS)
-    add_scaling_parser(commands, SUITES, ALGORITHMS, partial(carry_out_here, WORK))
-    add_sweep_parser(commands, SUITES, KNOWN, partial(carry_out_here, WORK))
+    add_scaling_parser(commands, SUITES, ALGORITHMS, partial(carry_out, WORK))
+    add_sweep_parser(commands, SUITES, KNOWN, partial(carry_out, WORK))
     add_tuning_parser(commands, SUITES)
     add_submission_parsers(commands, SUITES, KNOWN)
     add_doctor_parser(commands, SUITES, LOCK)

@@ -68,13 +68,6 @@ def add_parser(commands: Any, catalogue: Catalogue) -> None:
         metavar="ALGORITHM.OPTION=V,V",
         help="test-time settings to evaluate besides the default, such as sorl.steps=1,2,4",
     )
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
-    add(
-        "--jobs",
-        type=positive,
-        metavar="N",
-        help="runs at once; default: as many as cores allow, one on a GPU",
-    )
     add(
         "--precision",
         default=DEFAULT_PRECISION,
@@ -87,14 +80,6 @@ def add_parser(commands: Any, catalogue: Catalogue) -> None:
         help="train so many seeds together; auto: as many as fit in memory, on a CPU spread over all cores; "
         "default: all",
     )
-    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
-    add(
-        "--workers",
-        type=positive,
-        metavar="N",
-        help="processes of each run that step environments, beside its training; default: the cores that "
-        "runs at once leave free",
-    )
     add("--only-failed", action="store_true", help="of these runs, those whose last attempt failed")
     choice.add_options(parser)
     add_results(parser)
@@ -102,7 +87,11 @@ def add_parser(commands: Any, catalogue: Catalogue) -> None:
 
 
 def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
-    choice.check_options(options)
+    device = choice.device_of(options)
+    if options.executor != "local" and options.group == "auto":
+        raise UserError(
+            "--group auto looks at the memory of this machine, where no run will work; give a number"
+        )
     suite = suite_of(catalogue.suites, options.suite)
     request = Request(
         tasks=options.tasks,
@@ -115,7 +104,6 @@ def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
         precision=options.precision,
         group=None if options.group == "auto" else options.group,
     )
-    device = choice.device_of(options)
     set_precision(options.precision, device)
     sources = [*options.algorithms, *options.algorithm] or list(catalogue.usual)
     entries = find_algorithms(sources, catalogue.algorithms)
@@ -125,7 +113,7 @@ def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
     if options.only_failed:
         runs = _only_failed(runs, options.results)
     start = time.monotonic()
-    display = carry_out(runs, options.results, device, catalogue.work, options)
+    display = carry_out(catalogue.work, runs, device, options)
     done = display.planned - len(display.errors)
     seconds = time.monotonic() - start
     print(f"{done} of {display.planned} runs finished in {seconds:.0f} s{display.share()}", end="; ")
@@ -138,47 +126,32 @@ def _run(options: argparse.Namespace, catalogue: Catalogue) -> int:
     return 1 if display.errors else 0
 
 
-def carry_out(
-    runs: Sequence[Run], results: Path, device: str, work: str, options: argparse.Namespace
-) -> Display:
-    """Train and evaluate the runs that are not finished yet; what fails is said, and kept in the display."""
+def carry_out(work: str, runs: Sequence[Run], device: str, options: argparse.Namespace) -> Display:
+    """Train and evaluate the runs that are not finished yet; what fails is said, and kept in the display.
+
+    options: those of `choice.add_options`, and `results`.
+    """
+    results = options.results
     _check_writable(results)
     console = Console(stderr=True)
     waiting = [run for run in runs if not is_finished(run, results)]
     _say_finished(console, runs, waiting, results)
     with Display(len(waiting), console) as display:
         if waiting:
-            _execute(waiting, results, device, work, options, display)
+            _execute(waiting, device, work, options, display)
     for title, error in display.errors.items():
         console.print(f"{title}: {printable(error)}", markup=False, highlight=False, soft_wrap=True)
     return display
 
 
-# What `carry_out_here` is to other commands, once the work is given.
-CarryOut = Callable[[Sequence[Run], Path, str, int | None, int], Display]
-
-
-def carry_out_here(
-    work: str, runs: Sequence[Run], results: Path, device: str, jobs: int | None, threads: int
-) -> Display:
-    """The same for other commands that train, with the processes of this machine.
-
-    jobs: None for as many as the machine has room for.
-    """
-    options = argparse.Namespace(
-        executor="local", jobs=jobs, threads=threads, workers=None, timeout=None, retries=None
-    )
-    return carry_out(runs, results, device, work, options)
+# What `carry_out` is to other commands, once the work is given.
+CarryOut = Callable[[Sequence[Run], str, argparse.Namespace], Display]
 
 
 def _execute(
-    waiting: Sequence[Run],
-    results: Path,
-    device: str,
-    work: str,
-    options: argparse.Namespace,
-    display: Display,
+    waiting: Sequence[Run], device: str, work: str, options: argparse.Namespace, display: Display
 ) -> None:
+    results = options.results
     shares = choice.layout(
         options.executor, device, options.jobs, options.threads, options.workers, len(waiting)
     )

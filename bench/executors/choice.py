@@ -24,6 +24,21 @@ RETRIES = {"local": 0, "ray": 2, "slurm": 2}  # machines of a cluster come and g
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options to a command that executes runs."""
     add = parser.add_argument
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
+    add(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="runs at once; default: as many as cores allow, one on a GPU",
+    )
+    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
+    add(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="processes of each run that step environments, beside its training; default: the cores that "
+        "runs at once leave free",
+    )
     add("--executor", choices=EXECUTORS, default="local", help="where runs work; default: local")
     add("--timeout", type=_seconds, metavar="TIME", help="for an attempt at a run: 90 (seconds), 30min, 2h")
     add(
@@ -45,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--max-queued", type=positive, metavar="N", help="jobs in SLURM at a time; default: all")
 
 
-def check_options(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> None:
     """Raise UserError where an option belongs to another executor than the chosen one."""
     for name, owner in OWN.items():
         if getattr(options, name) and options.executor != owner:
@@ -56,14 +71,14 @@ def check_options(options: argparse.Namespace) -> None:
             "--timeout is not for --executor slurm, whose jobs go on after their time limit; "
             "give --slurm time=8:00:00"
         )
-    if options.executor != "local" and options.group == "auto":
-        raise UserError(
-            "--group auto looks at the memory of this machine, where no run will work; give a number"
-        )
 
 
 def device_of(options: argparse.Namespace) -> str:
-    """Where runs train. `auto` is asked of this machine, or on a cluster of what the options ask for."""
+    """Where runs train. `auto` is asked of this machine, or on a cluster of what the options ask for.
+
+    Raises UserError for a device that is not there, and for options that do not fit together.
+    """
+    _check(options)
     if options.executor == "local":
         return resolve_device(options.device)
     if options.device != "auto":

@@ -13,6 +13,7 @@ from bench.arguments import positive
 from bench.captions import entry as cell
 from bench.devices import resolve_device
 from bench.errors import UserError
+from bench.executors import choice
 from bench.listing import suite_of
 from bench.plan import Request, parse_seeds
 from bench.protocol import PROTOCOLS
@@ -50,9 +51,7 @@ def add_parser(
     add("--steps", type=positive, metavar="N", help="gradient updates; default: the suite's")
     add("--episodes", type=positive, metavar="N", help="per seed and setting; default: the suite's")
     add("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the algorithm")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
-    add("--jobs", type=positive, metavar="N", help="runs at once; default: as `bench run`")
-    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
+    choice.add_options(parser)
     add("--replicates", type=positive, default=REPLICATES, metavar="N", help="of the bootstrap")
     add("--report-only", action="store_true", help="train nothing: table and figure of what is recorded")
     add("--results", type=Path, default=Path("results"), metavar="FOLDER")
@@ -66,7 +65,7 @@ def _scaling(
     carry_out: CarryOut,
 ) -> int:
     suite, entry = suite_of(suites, options.suite), find_algorithm(options.algorithm, algorithms)
-    scaling, device = scaling_of(entry, algorithms), resolve_device(options.device)
+    scaling, device = scaling_of(entry, algorithms), choice.device_of(options)
     request = Request(
         tasks=options.tasks,
         seeds=parse_seeds(options.seeds),
@@ -79,8 +78,9 @@ def _scaling(
     failed = False
     if not options.report_only:
         runs = [run for variant in variants for run in variant.runs]
-        failed = bool(carry_out(runs, options.results, device, options.jobs, options.threads).errors)
-    _report(variants, entry, suite, scaling, device, options)
+        failed = bool(carry_out(runs, device, options).errors)
+    here = device if options.executor == "local" else resolve_device("auto")  # measures milliseconds
+    _report(variants, entry, suite, scaling, here, options)
     return 1 if failed else 0
 
 

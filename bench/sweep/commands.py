@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.algorithm import Algorithm
 from bench.arguments import positive
-from bench.devices import resolve_device
 from bench.errors import UserError
+from bench.executors import choice
 from bench.listing import suite_of
 from bench.notes import listed
 from bench.plan import Request, Run, parse_seeds
@@ -56,9 +56,7 @@ def add_parser(
     add("--episodes", type=positive, metavar="N", help="per seed and evaluation; default: the suite's")
     add("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of all trials")
     add("--name", metavar="NAME", help="of the sweep; random draws depend on it; default: from the space")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1; default: auto")
-    add("--jobs", type=positive, metavar="N", help="runs at once; default: as `bench run`")
-    add("--threads", type=positive, default=1, metavar="N", help="cores for each run; default: 1")
+    choice.add_options(parser)
     add_results(parser)
     parser.set_defaults(command=lambda options: _sweep(options, suites, algorithms, carry_out))
 
@@ -71,11 +69,11 @@ def _sweep(
 ) -> int:
     suite, entry = suite_of(suites, options.suite), find_algorithm(options.algorithm, algorithms)
     sweep = _planned(options, suite, entry)
-    device = resolve_device(options.device)
+    device = choice.device_of(options)
     errors: dict[str, str] = {}
 
     def train(runs: Sequence[Run]) -> None:
-        errors.update(carry_out(runs, options.results, device, options.jobs, options.threads).errors)
+        errors.update(carry_out(runs, device, options).errors)
 
     print(
         f"sweep {sweep.name}: {sweep.trials} trials of {entry.name} on each task with seeds "

@@ -27,13 +27,22 @@ def records(results):
 @pytest.fixture
 def same_records(tmp_path, monkeypatch):
     """A function: carries out algorithms here and with `options`; both records must be the same.
-    It returns what the second command printed."""
+    It returns what the second command printed. sweep: values of an option to try, instead of a run."""
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
-    def compare(algorithms, options, steps=20, meanwhile=lambda results, command: None):
-        command = ["run", "diagnostic", *algorithms, "--tasks", "gamble", "--seeds", "0-1"]
+    def compare(algorithms, options, steps=20, meanwhile=lambda results, command: None, sweep=None):
+        command = [
+            "sweep" if sweep else "run",
+            "diagnostic",
+            *algorithms,
+            "--tasks",
+            "gamble",
+            "--seeds",
+            "0-1",
+        ]
+        command += ["--space", sweep] if sweep else []
         command += ["--steps", str(steps), "--evaluations", "4", "--episodes", "2"]
         assert main([*command, "--jobs", "1", "--results", str(tmp_path / "here")]) == 0
         words = [sys.executable, "-m", "bench.cli", *command, *options, "--results", str(tmp_path / "there")]
@@ -45,7 +54,7 @@ def same_records(tmp_path, monkeypatch):
                 process.kill()
         assert process.returncode == 0, printed
         expected = records(tmp_path / "here")
-        assert len(expected) == len(algorithms)
+        assert len(expected) == (sweep.count(",") + 2 if sweep else len(algorithms))
         assert records(tmp_path / "there") == expected
         assert not list((tmp_path / "there" / "plans").iterdir())
         return printed

@@ -277,3 +277,16 @@ def test_a_package_that_is_not_installed_is_named_with_its_remedy(tmp_path, monk
 def test_jobs_of_submitit_make_the_records_of_local_ones(same_records):
     needs_submitit()
     same_records(["bc"], ["--executor", "slurm", "--slurm", "cluster=local"])
+
+
+def test_a_sweep_through_submitit_makes_the_records_of_the_local_executor(same_records):
+    needs_submitit()
+    same_records(["bc"], ["--executor", "slurm", "--slurm", "cluster=local"], sweep="lr=1e-4,1e-2")
+
+
+@pytest.mark.parametrize("command", ["sweep diagnostic bc --space lr=1e-4,1e-2", "scaling sorl diagnostic"])
+def test_other_commands_that_train_take_the_same_options(tmp_path, capsys, command):
+    words = [*command.split(), "--tasks", "gamble", "--results", str(tmp_path / "r")]
+    assert main([*words, "--executor", "slurm", "--timeout", "2h"]) == 2
+    assert "--timeout is not for --executor slurm" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
