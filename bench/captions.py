@@ -1,7 +1,7 @@
 """What stands under, beside and inside the tables of a report: rules, feet, labels, numbers as text."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bench.bootstrap import BOOTSTRAPS
 from bench.published import tables as published
@@ -55,6 +55,10 @@ def foot(summary: Summary) -> list[str]:
             f"With fewer than {FEW_SEEDS} seeds such intervals are too narrow, those of a single task most "
             "of all; a task with one seed has no interval."
         )
+    if any(each.low == each.high for each in _estimates(summary)):
+        sentences.append(
+            "An interval without width is no certainty: the seeds at hand agree, others might not."
+        )
     broken = [(row, scores.diverged(row)) for row in summary.order if scores.diverged(row)]
     if broken:
         named = ", ".join(f"{row.label} {number}" for row, number in broken)
@@ -62,6 +66,13 @@ def foot(summary: Summary) -> list[str]:
     if scores.flagged:
         sentences.append("‡: runs that are not strictly comparable stand together; see the notes.")
     return sentences + published.foot(scores)
+
+
+def _estimates(summary: Summary) -> Iterator[Estimate]:
+    for aggregates in summary.aggregates.values():
+        yield from aggregates.values()
+    for estimates in (summary.tasks, summary.improvement, summary.ranks):
+        yield from estimates.values()
 
 
 def settings(scores: Scores) -> list[str]:

@@ -200,3 +200,11 @@ def test_scores_load_as_one_row_per_episode(tmp_path: Path) -> None:
     last = table[(table["seed"] == 0) & (table["step"] == 4000)]
     assert last["score"].to_numpy() == pytest.approx([0.8] * 3)
     assert set(table["variant"]) == {"expectile=0.8"}
+
+
+def test_an_interval_without_width_is_called_no_certainty(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    said = "An interval without width is no certainty"
+    assert said not in render(tmp_path)
+    write_run(tmp_path, "gamble", "cql", dict.fromkeys(range(5), 0.5))
+    assert said in render(tmp_path)
