@@ -195,5 +195,5 @@ def test_a_run_shows_its_curve_and_its_options_can_be_had(results: Path) -> None
     assert heights == pytest.approx([98 - 0.96 * mean for mean in means], abs=0.06)
     [path] = set(re.findall(r'href="([^"]*-options\.csv)"', text))
     assert read((page.parent / path).resolve())[0] == {
-        "Option": "batch_size", "Value": "256", "Source": "default", "On": "all tasks",
+        "Option": "batch_size", "Value": "256", "Source": "default",
     }  # fmt: skip

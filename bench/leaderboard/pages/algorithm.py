@@ -111,30 +111,28 @@ def _tasks(board: Board, summary: Summary, name: str, rows: Sequence[Row], stem:
 
 
 def options(name: str, runs: Sequence[RunRecord], stem: str) -> Table:
-    """Every option with its values, and who gave each: by the records of the runs."""
+    """Every option with its values, and who gave each: by the records of the runs; of several tasks also on
+    which.
+    """
     held: dict[str, dict[tuple[str, str], set[str]]] = {}
     for run in runs:
         for option, content in run.info["config"].items():
             source = str(run.info.get("sources", {}).get(option, "default"))
             held.setdefault(option, {}).setdefault((value(content), source), set()).add(str(run.info["task"]))
     tasks = {str(run.info["task"]) for run in runs}
-    lines = []
+    head = ["Option", "Value", "Source", "On"]
+    lines, width = [], len(head) if len(tasks) > 1 else len(head) - 1
     for option, found in held.items():
         for (content, source), where in sorted(found.items()):
             on = "all tasks" if where == tasks else ", ".join(sorted(where))
             kind = "plain" if source == "default" else "settings"
             shown = Cell("by hand", badge=kind) if source == "user" else Cell(source, badge=kind)
-            lines.append(
-                Line(
-                    [Cell(option, code=True), Cell(content, code=True) if content else EMPTY, shown, Cell(on)]
-                )
-            )
+            cells = [Cell(option, code=True), Cell(content, code=True) if content else EMPTY, shown, Cell(on)]
+            lines.append(Line(cells[:width]))
     foot = [
         "default: of the algorithm's file; by hand: given on the command line; otherwise as the source says."
     ]
-    return Table(
-        f"{name}: settings", ["Option", "Value", "Source", "On"], lines, foot, stem=stem, kind="words"
-    )
+    return Table(f"{name}: settings", head[:width], lines, foot, stem=stem, kind="words")
 
 
 def _runs(board: Board, name: str, runs: Sequence[RunRecord], stem: str) -> Table:
