@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.bootstrap import REPLICATES, draw, draw_tasks
-from bench.overall import OverallDifference, improvement_of, overall_differences
+from bench.overall import OverallDifference, by_task, improvement_of, overall_differences
 from bench.permutation import Permutation, permutation_of
 from bench.power import POWER, seeds_to_add, smallest
 from bench.scores import Row, Scores
@@ -108,7 +108,7 @@ def compare(
     tasks = scores.tasks
     matrices = [scores.matrix(row).reshape(-1, len(tasks)) for row in (a, b)]  # (S, T), S may be 0
     draws = [draw(scores, row, replicates, bootstrap) for row in (a, b)]
-    columns = [[column[~np.isnan(column)] for column in matrix.T] for matrix in matrices]
+    columns = [by_task(matrix) for matrix in matrices]
     found = [
         welch(x, y) if task not in scores.flagged else Welch(math.nan, math.nan, math.nan, math.nan)
         for task, x, y in zip(tasks, *columns, strict=True)

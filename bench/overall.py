@@ -46,7 +46,7 @@ class MeanDifference:
     p: float  # not corrected; NaN where there is no test
 
 
-def columns(matrix: np.ndarray) -> list[np.ndarray]:
+def by_task(matrix: np.ndarray) -> list[np.ndarray]:
     """The scores of the seeds on each task that are there, from the scores (S, T)."""
     return [column[~np.isnan(column)] for column in matrix.T]
 
@@ -59,7 +59,7 @@ def mean_difference(
     The interval is Welch's, or from the draws where the bootstrap is not the one over seeds: intervals for
     other tasks, or for these very policies, are not its business.
     """
-    found = welch_over(*map(columns, matrices))
+    found = welch_over(*map(by_task, matrices))
     p = permuted.p if math.isnan(found.p) else found.p
     if bootstrap == "seeds":
         return MeanDifference(Estimate(found.value, found.low, found.high), p)
@@ -88,7 +88,7 @@ def overall_differences(
     """A against B for the mean and for the IQM, from their scores (S, T), draws and permutation test."""
     better = improvement_of(matrices, draws)
     found = mean_difference(matrices, draws, permuted, bootstrap)
-    groups = [group for matrix in matrices for group in columns(matrix)]
+    groups = [group for matrix in matrices for group in by_task(matrix)]
     words = overall_verdict(groups, found.estimate, found.p, margin)
     middle = _drawn(iqm, matrices, draws)
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.bootstrap import REPLICATES, draw, draw_tasks
-from bench.overall import improvement_of, mean_difference, overall_verdict
+from bench.overall import by_task, improvement_of, mean_difference, overall_verdict
 from bench.permutation import Permutation, permutation_of
 from bench.scores import Row, Scores
 from bench.stats import Estimate
@@ -126,7 +126,7 @@ def _columns(scores: Scores, row: Row) -> list[np.ndarray]:
     """The scores of the row's seeds on each task that are there; none where runs are not comparable."""
     matrix = scores.matrix(row).reshape(-1, len(scores.tasks))
     matrix[:, [task in scores.flagged for task in scores.tasks]] = np.nan
-    return [column[~np.isnan(column)] for column in matrix.T]
+    return by_task(matrix)
 
 
 def _mean_score(columns: Sequence[np.ndarray]) -> float:
