@@ -188,18 +188,14 @@ def test_kill_9_in_the_middle_repeats_nothing_and_changes_nothing(tmp_path, jobs
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
         folders = list((tmp_path / "killed").glob("runs/*/*/*/*"))
-        while any(
-            living_owner(folder) for folder in folders
-        ):  # processes of the killed one end by themselves
+        while any(map(living_owner, folders)):  # its processes end by themselves
             time.sleep(0.01)
         [cut] = (tmp_path / "killed" / "runs" / "diagnostic" / "two-doors" / "iql").iterdir()
         if not (cut / "summary.json").exists():
             break
         shutil.rmtree(tmp_path / "killed")  # on a busy machine the blow may come too late
     before = (cut / "evaluations.jsonl").read_text()
-    finished = len(
-        list((tmp_path / "killed").glob("runs/*/*/bc/*/summary.json"))
-    )  # with two jobs: or not yet
+    finished = list(tmp_path.glob("killed/runs/*/*/bc/*/summary.json"))  # with two jobs: or not yet
     again = bench_run(tmp_path / "killed", jobs)
     said = again.communicate()[0]
     assert again.returncode == 0
